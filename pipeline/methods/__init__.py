@@ -1,0 +1,44 @@
+"""Hashing methods, one file each, named like the method. ``create`` finds them by that name."""
+
+import importlib
+import inspect
+import pkgutil
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.methods.base import Hasher
+
+_NOT_METHODS = {"base"}
+
+
+def available() -> list[str]:
+    """The names of all methods: the modules of this package that are not marked private."""
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(n for n in names if not n.startswith("_") and n not in _NOT_METHODS)
+
+
+def create(name: str, *, bits: int, seed: int, **params: Any) -> Hasher:
+    """A new, unfitted method.
+
+    name    one of ``available()``
+    bits    code length
+    seed    of everything random in the method
+    params  the method's own hyper-parameters, by the names of its constructor
+    """
+    if name not in available():
+        raise InputError(f"unknown method {name!r}; known are {', '.join(available())}")
+    module = importlib.import_module(f"{__name__}.{name}")
+    (cls,) = (
+        member
+        for member in vars(module).values()
+        if inspect.isclass(member)
+        and issubclass(member, Hasher)
+        and member.__module__ == module.__name__
+    )
+    known = set(inspect.signature(cls).parameters) - {"bits", "seed"}
+    if unknown := set(params) - known:
+        raise InputError(
+            f"method {name} has no parameter {', '.join(sorted(unknown))}; "
+            f"it takes {', '.join(sorted(known)) or 'none'}"
+        )
+    return cls(bits=bits, seed=seed, **params)

@@ -1,0 +1,93 @@
+"""What every method promises: fit on paired views without labels, then encode either view."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from pipeline.errors import InputError
+
+
+class Hasher(ABC):
+    """A cross-modal hashing method, with the habits of a scikit-learn estimator.
+
+    ``__init__`` only stores its arguments (``bits`` and ``seed`` first, then the method's
+    hyper-parameters, keyword-only); what ``fit`` learns ends in an underscore. The same seed on the
+    same machine gives the same bits. Subclasses implement ``_fit``, ``_encode_image`` and
+    ``_encode_text``; the public methods here check what goes in.
+
+    image  float (n, d_v), text  float (n, d_t): features, rows paired in ``fit``
+    """
+
+    #: True for methods whose codes are float vectors compared by Euclidean distance
+    real_valued: ClassVar[bool] = False
+
+    #: called with one JSON-able record per epoch or iteration; set by whoever wants to watch
+    on_epoch: Callable[[dict[str, Any]], None] | None = None
+
+    bits: int
+    seed: int
+
+    def fit(self, image: np.ndarray, text: np.ndarray) -> Self:
+        """Learn from n paired rows; labels are never seen."""
+        image, text = check_view(image, "image"), check_view(text, "text")
+        if len(image) != len(text):
+            raise InputError(
+                f"image has {len(image)} rows and text {len(text)}; fit needs paired rows"
+            )
+        if len(image) < self.bits:
+            raise InputError(
+                f"{len(image)} training pairs were given; {self.bits} bits need at least as many"
+            )
+        self.n_image_features_, self.n_text_features_ = image.shape[1], text.shape[1]
+        self._fit(image, text)
+        return self
+
+    def encode_image(self, x: np.ndarray) -> np.ndarray:
+        """Codes of images, bool (n, bits)."""
+        return self._encode_image(self._check_encode(x, "image", "n_image_features_"))
+
+    def encode_text(self, x: np.ndarray) -> np.ndarray:
+        """Codes of texts, bool (n, bits)."""
+        return self._encode_text(self._check_encode(x, "text", "n_text_features_"))
+
+    @abstractmethod
+    def _fit(self, image: np.ndarray, text: np.ndarray) -> None: ...
+
+    @abstractmethod
+    def _encode_image(self, x: np.ndarray) -> np.ndarray: ...
+
+    @abstractmethod
+    def _encode_text(self, x: np.ndarray) -> np.ndarray: ...
+
+    def report(self, **record: Any) -> None:
+        """Tell the watcher, if any, how the fit is going."""
+        if self.on_epoch is not None:
+            self.on_epoch(record)
+
+    def _check_encode(self, x: np.ndarray, view: str, learned: str) -> np.ndarray:
+        if not hasattr(self, learned):
+            raise InputError(f"{type(self).__name__} is not fitted; call fit before encode_{view}")
+        x = check_view(x, view)
+        if x.shape[1] != getattr(self, learned):
+            raise InputError(
+                f"{view} has {x.shape[1]} columns; the fit was on {getattr(self, learned)}"
+            )
+        return x
+
+
+def check_view(x: np.ndarray, name: str) -> np.ndarray:
+    """``x`` as a finite float array (n, d), n and d at least 1; float32 and float64 stay as is."""
+    x = np.asarray(x)
+    if x.ndim != 2 or 0 in x.shape:
+        raise InputError(f"{name} has shape {x.shape}; a non-empty array (rows, columns) is needed")
+    if x.dtype not in (np.float32, np.float64):
+        x = x.astype(np.float32)
+    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"{name} has NaN or infinite values in {len(bad)} rows (first: row {bad[0]}); "
+            "finite features are needed"
+        )
+    return x

@@ -1,0 +1,347 @@
+"""How every artefact is laid out in HDF5: the only module that knows.
+
+One reader and one writer per kind of file. Arrays whose first axis is ``seed`` hold all seeds of a
+setting. Every file carries as attributes its ``kind``, ``layout`` version, the version of the
+package that made it and, as JSON, the parameters and the digests of its inputs.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from pipeline import __version__
+from pipeline.errors import InputError
+from pipeline.files import sha256, whole
+
+LAYOUT = 1
+_TEXT = h5py.string_dtype("utf-8")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made a file: the stage, its parameters (JSON-able) and its input files."""
+
+    stage: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Path | str] = field(default_factory=dict)
+
+    def attributes(self) -> dict[str, str]:
+        digests = {name: sha256(path) for name, path in sorted(self.inputs.items())}
+        return {
+            "stage": self.stage,
+            "version": __version__,
+            "params": json.dumps(dict(self.params), sort_keys=True),
+            "inputs": json.dumps(digests, sort_keys=True),
+        }
+
+
+# --- pairs --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Pairs:
+    """n image-text pairs of one data set, before any feature is taken.
+
+    ids          n unique names
+    labels       uint8 (n, c), 0/1; label_names: c names
+    images       n references, relative to image_root: file names below a folder or members of a
+                 .zip; empty when the set has no images (features only)
+    image_root   the folder or .zip archive the images are in
+    tags         uint8 (n, d), 0/1, or None; tag_names: d names
+    captions     n lists of at least one sentence, or None
+    partition    n of 'query', 'database', 'train' (train is part of the database) or '' where the
+                 split protocol decides, or None when it decides for all
+    source       for kind 'features': the file with the given arrays, row i of it being pair i
+    """
+
+    ids: Sequence[str]
+    labels: np.ndarray
+    label_names: Sequence[str]
+    images: Sequence[str] = ()
+    image_root: str = ""
+    tags: np.ndarray | None = None
+    tag_names: Sequence[str] = ()
+    captions: Sequence[Sequence[str]] | None = None
+    partition: Sequence[str] | None = None
+    source: str = ""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def write_pairs(path: Path | str, pairs: Pairs, provenance: Provenance) -> None:
+    with _create(path, "pairs", provenance) as file:
+        _put_text(file, "ids", pairs.ids)
+        _put(file, "labels", np.asarray(pairs.labels, np.uint8))
+        _put_text(file, "label_names", pairs.label_names)
+        _put_text(file, "images", pairs.images)
+        file.attrs["image_root"] = str(pairs.image_root)
+        file.attrs["source"] = str(pairs.source)
+        if pairs.tags is not None:
+            _put(file, "tags", np.asarray(pairs.tags, np.uint8))
+            _put_text(file, "tag_names", pairs.tag_names)
+        if pairs.captions is not None:
+            _put_text(file, "captions", [c for group in pairs.captions for c in group])
+            _put(file, "captions_per_pair", np.array([len(c) for c in pairs.captions], np.int64))
+        if pairs.partition is not None:
+            _put_text(file, "partition", pairs.partition)
+
+
+def read_pairs(path: Path | str) -> Pairs:
+    with _open(path, "pairs") as file:
+        captions = None
+        if "captions" in file:
+            flat, ends = _get_text(file, "captions"), np.cumsum(file["captions_per_pair"][:])
+            captions = [flat[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+        return Pairs(
+            ids=_get_text(file, "ids"),
+            labels=file["labels"][:],
+            label_names=_get_text(file, "label_names"),
+            images=_get_text(file, "images"),
+            image_root=file.attrs["image_root"],
+            tags=file["tags"][:] if "tags" in file else None,
+            tag_names=_get_text(file, "tag_names") if "tag_names" in file else (),
+            captions=captions,
+            partition=_get_text(file, "partition") if "partition" in file else None,
+            source=file.attrs["source"],
+        )
+
+
+def read_labels(path: Path | str) -> np.ndarray:
+    """The labels of a pairs file alone, uint8 (n, c)."""
+    with _open(path, "pairs") as file:
+        return file["labels"][:]
+
+
+# --- features -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def feature_writer(
+    path: Path | str, shape: tuple[int, ...], provenance: Provenance
+) -> Iterator["FeatureWriter"]:
+    """Stream features of ``shape`` (n, d) or (seeds, n, d) into a file that appears when whole."""
+    with _create(path, "features", provenance) as file:
+        features = file.create_dataset("features", shape, np.float32)
+        yield FeatureWriter(file, features)
+
+
+class FeatureWriter:
+    """Blocks of rows, in any order; a row that is never marked valid leaves its pair out."""
+
+    def __init__(self, file: h5py.File, features: h5py.Dataset) -> None:
+        self._features = features
+        self._valid = file.create_dataset("valid", (features.shape[-2],), bool)
+
+    def write(
+        self, rows: slice, block: np.ndarray, valid: np.ndarray | bool = True, seed: int = 0
+    ) -> None:
+        """Store ``block`` (len(rows), d) of seed number ``seed``; ``valid`` is bool (len(rows),)."""
+        index = (rows,) if self._features.ndim == 2 else (seed, rows)
+        self._features[index] = block
+        self._valid[rows] = valid
+
+
+@dataclass(frozen=True)
+class Features:
+    """An open feature file: ``rows`` reads float32 (m, d); ``valid`` is bool (n,)."""
+
+    _data: h5py.Dataset
+    valid: np.ndarray
+
+    @property
+    def dimensions(self) -> int:
+        return self._data.shape[-1]
+
+    def __len__(self) -> int:
+        return self._data.shape[-2]
+
+    def rows(self, index: slice | np.ndarray, seed: int = 0) -> np.ndarray:
+        """Rows ``index`` (a slice, or indices in any order) of seed number ``seed``.
+
+        A file without a seed axis (features that no split shaped) gives the same for every seed.
+        """
+        data = self._data
+        if isinstance(index, slice):
+            return data[index] if data.ndim == 2 else data[seed, index]
+        order = np.argsort(index, kind="stable")
+        ranked = np.asarray(index)[order]
+        block = data[ranked] if data.ndim == 2 else data[seed, ranked]
+        out = np.empty_like(block)
+        out[order] = block
+        return out
+
+
+@contextmanager
+def open_features(path: Path | str) -> Iterator[Features]:
+    with _open(path, "features") as file:
+        yield Features(file["features"], file["valid"][:])
+
+
+# --- splits -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row indices, ascending. train and validation lie in the database and are disjoint."""
+
+    query: np.ndarray
+    database: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+
+
+_PARTS = ("query", "database", "train", "validation")
+
+
+def write_splits(path: Path | str, splits: Mapping[int, Split], provenance: Provenance) -> None:
+    """Write the splits of several seeds (seed -> Split)."""
+    with _create(path, "splits", provenance) as file:
+        file["seeds"] = np.array(list(splits), np.int64)
+        for seed, split in splits.items():
+            for part in _PARTS:
+                _put(file, f"{seed}/{part}", np.asarray(getattr(split, part), np.int64))
+
+
+def read_splits(path: Path | str) -> dict[int, Split]:
+    with _open(path, "splits") as file:
+        return {
+            int(seed): Split(*(file[f"{seed}/{part}"][:] for part in _PARTS))
+            for seed in file["seeds"][:]
+        }
+
+
+# --- codes --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The codes of every pair for several seeds of one setting.
+
+    image, text: bool (seeds, n, bits), or float32 (seeds, n, d) for a real-valued method.
+    """
+
+    seeds: Sequence[int]
+    image: np.ndarray
+    text: np.ndarray
+
+
+def write_codes(path: Path | str, codes: Codes, provenance: Provenance) -> None:
+    with _create(path, "codes", provenance) as file:
+        file["seeds"] = np.array(codes.seeds, np.int64)
+        file.attrs["bits"] = codes.image.shape[-1]
+        for view in ("image", "text"):
+            array = getattr(codes, view)
+            _put(file, view, np.packbits(array, axis=-1) if array.dtype == bool else array)
+
+
+def read_codes(path: Path | str) -> Codes:
+    with _open(path, "codes") as file:
+        bits = int(file.attrs["bits"])
+
+        def view(name: str) -> np.ndarray:
+            array = file[name][:]
+            if array.dtype != np.uint8:
+                return array
+            return np.unpackbits(array, axis=-1, count=bits).view(bool)
+
+        return Codes(file["seeds"][:].tolist(), view("image"), view("text"))
+
+
+# --- metrics ------------------------------------------------------------------------------------
+
+
+def write_metrics(
+    path: Path | str,
+    metrics: Mapping[str, Mapping[str, np.ndarray]],
+    seeds: Sequence[int],
+    provenance: Provenance,
+) -> None:
+    """Write ``metrics[group][name]``, arrays whose first axis is the seed.
+
+    Groups are the four tasks (per-query and curve arrays) and ``codes`` (what is measured on the
+    codes themselves, such as ``corr_mse_image``).
+    """
+    with _create(path, "metrics", provenance) as file:
+        file["seeds"] = np.array(seeds, np.int64)
+        for group, arrays in metrics.items():
+            for name, array in arrays.items():
+                _put(file, f"{group}/{name}", np.asarray(array))
+
+
+@dataclass(frozen=True)
+class Metrics:
+    seeds: Sequence[int]
+    groups: Mapping[str, Mapping[str, np.ndarray]]
+
+
+def read_metrics(path: Path | str) -> Metrics:
+    with _open(path, "metrics") as file:
+        groups = {
+            group: {name: array[:] for name, array in arrays.items()}
+            for group, arrays in file.items()
+            if isinstance(arrays, h5py.Group)
+        }
+        return Metrics(file["seeds"][:].tolist(), groups)
+
+
+# --- below ---------------------------------------------------------------------------------------
+
+
+def provenance_of(path: Path | str) -> dict[str, Any]:
+    """The attributes of any file written here, JSON decoded."""
+    with h5py.File(path, "r") as file:
+        attributes = dict(file.attrs)
+    return attributes | {key: json.loads(attributes[key]) for key in ("params", "inputs")}
+
+
+@contextmanager
+def _create(path: Path | str, kind: str, provenance: Provenance) -> Iterator[h5py.File]:
+    attributes = provenance.attributes()
+    with whole(path) as part, h5py.File(part, "w") as file:
+        file.attrs.update({"kind": kind, "layout": LAYOUT, **attributes})
+        yield file
+
+
+@contextmanager
+def _open(path: Path | str, kind: str) -> Iterator[h5py.File]:
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file; a {kind} file is needed")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path}: not a readable HDF5 file ({error})") from None
+    with file:
+        found, layout = file.attrs.get("kind"), file.attrs.get("layout")
+        if found != kind:
+            raise InputError(f"{path}: a {kind} file is needed, this holds {found or 'no known'}")
+        if layout != LAYOUT:
+            raise InputError(
+                f"{path}: written in layout {layout}, this version reads layout {LAYOUT}; "
+                "delete the file and run again"
+            )
+        yield file
+
+
+def _put(file: h5py.File, name: str, array: np.ndarray) -> None:
+    """Arrays with something to gain are compressed; scalars and empty ones cannot be."""
+    big = array.size > 1024
+    file.create_dataset(
+        name, data=array, **({"compression": "gzip", "shuffle": True} if big else {})
+    )
+
+
+def _put_text(file: h5py.File, name: str, text: Sequence[str]) -> None:
+    file.create_dataset(
+        name, data=np.array(list(text), dtype=object), dtype=_TEXT, shape=(len(text),)
+    )
+
+
+def _get_text(file: h5py.File, name: str) -> list[str]:
+    return file[name].asstr()[:].tolist()
