@@ -50,9 +50,9 @@ class Pairs:
 
     ids          n unique names
     labels       uint8 (n, c), 0/1; label_names: c names
-    images       n references, relative to image_root: file names below a folder or members of a
-                 .zip; empty when the set has no images (features only)
-    image_root   the folder or .zip archive the images are in
+    images       n references: paths below image_root, which may pass through a .zip archive
+                 ('train2017.zip/train2017/000000000009.jpg'); empty for a set without images
+    image_root   the folder the images or their archives are in
     tags         uint8 (n, d), 0/1, or None; tag_names: d names
     captions     n lists of at least one sentence, or None
     partition    n of 'query', 'database', 'train' (train is part of the database) or '' where the
@@ -224,12 +224,14 @@ def read_splits(path: Path | str) -> dict[int, Split]:
 class Codes:
     """The codes of every pair for several seeds of one setting.
 
-    image, text: bool (seeds, n, bits), or float32 (seeds, n, d) for a real-valued method.
+    image, text: bool (seeds, n, bits), or float32 (seeds, n, d) for a real-valued method;
+    diagnostics: what the method measured on itself, name -> array (seeds, ...).
     """
 
     seeds: Sequence[int]
     image: np.ndarray
     text: np.ndarray
+    diagnostics: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def write_codes(path: Path | str, codes: Codes, provenance: Provenance) -> None:
@@ -239,6 +241,8 @@ def write_codes(path: Path | str, codes: Codes, provenance: Provenance) -> None:
         for view in ("image", "text"):
             array = getattr(codes, view)
             _put(file, view, np.packbits(array, axis=-1) if array.dtype == bool else array)
+        for name, array in codes.diagnostics.items():
+            _put(file, f"diagnostics/{name}", np.asarray(array))
 
 
 def read_codes(path: Path | str) -> Codes:
@@ -251,7 +255,8 @@ def read_codes(path: Path | str) -> Codes:
                 return array
             return np.unpackbits(array, axis=-1, count=bits).view(bool)
 
-        return Codes(file["seeds"][:].tolist(), view("image"), view("text"))
+        diagnostics = {name: array[:] for name, array in file.get("diagnostics", {}).items()}
+        return Codes(file["seeds"][:].tolist(), view("image"), view("text"), diagnostics)
 
 
 # --- metrics ------------------------------------------------------------------------------------

@@ -61,6 +61,13 @@ class Hasher(ABC):
     @abstractmethod
     def _encode_text(self, x: np.ndarray) -> np.ndarray: ...
 
+    def diagnose(self, image: np.ndarray, text: np.ndarray) -> dict[str, np.ndarray]:
+        """What the fitted method can measure on paired rows of itself (name -> array), if anything.
+
+        The train stage calls it on the database and stores the answer beside the codes.
+        """
+        return {}
+
     def report(self, **record: Any) -> None:
         """Tell the watcher, if any, how the fit is going."""
         if self.on_epoch is not None:
