@@ -1,0 +1,95 @@
+"""Regularised canonical correlation analysis, which CVH, PDH and ACQ start from."""
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import eigh
+
+from pipeline.errors import InputError
+
+log = logging.getLogger(__name__)
+
+#: an eigenvalue of a scatter matrix below this share of the largest one counts as zero
+RANK_TOLERANCE = 1e-10
+
+
+class CanonicalPairs(NamedTuple):
+    """The canonical directions of two views, best correlated first; r is the smaller rank.
+
+    image_mean (d_v,), text_mean (d_t,)   of the training rows
+    image_weights (d_v, r), text_weights (d_t, r)   (x - mean) @ weights are canonical variates
+    correlations (r,)   in [0, 1], not increasing
+    """
+
+    image_mean: np.ndarray
+    text_mean: np.ndarray
+    image_weights: np.ndarray
+    text_weights: np.ndarray
+    correlations: np.ndarray
+
+
+def centre(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``x`` (n, d) in float64 minus its mean, and the mean (d,)."""
+    x = x.astype(np.float64)
+    mean = x.mean(axis=0)
+    return x - mean, mean
+
+
+def inverse_root(x: np.ndarray, ridge: float, name: str) -> np.ndarray:
+    """F (d, r) with F F' = the ridged inverse of the scatter X'X on the r directions it spans.
+
+    x      centred rows (n, d)
+    ridge  added to the eigenvalues of X'X, in units of their mean
+    name   of the view, for the error that a view without any variation is
+    """
+    values, vectors = eigh(x.T @ x)
+    kept = values > max(RANK_TOLERANCE * values[-1], np.finfo(float).tiny)
+    if not kept.any():
+        raise InputError(f"all rows of {name} are equal; there is nothing to learn from")
+    return vectors[:, kept] / np.sqrt(values[kept] + ridge * values.mean())
+
+
+def cca(image: np.ndarray, text: np.ndarray, ridge: float) -> CanonicalPairs:
+    """All canonical pairs of the rows of ``image`` (n, d_v) and ``text`` (n, d_t).
+
+    Whitening either view turns Cxy Cyy^-1 Cyx w = rho^2 Cxx w into the singular value
+    decomposition of the whitened cross-scatter, whose singular values are the correlations.
+    """
+    (image, image_mean), (text, text_mean) = centre(image), centre(text)
+    white_image = inverse_root(image, ridge, "image")
+    white_text = inverse_root(text, ridge, "text")
+    cross = white_image.T @ (image.T @ text) @ white_text
+    left, correlations, right = np.linalg.svd(cross, full_matrices=False)
+    return CanonicalPairs(
+        image_mean,
+        text_mean,
+        white_image @ left,
+        white_text @ right.T,
+        np.minimum(correlations, 1.0),
+    )
+
+
+def directions(pairs: CanonicalPairs, bits: int, rng: np.random.Generator) -> np.ndarray:
+    """(r, bits): what each bit reads from the r canonical variates.
+
+    One variate a bit while they last. Any surplus bit reads a random direction of the canonical
+    space, each variate weighted by its correlation: it says nothing that the variates do not say,
+    but ranks better than a copy or a constant would.
+    """
+    rank = len(pairs.correlations)
+    random = pairs.correlations[:, None] * rng.standard_normal((rank, max(bits - rank, 0)))
+    return np.hstack([np.eye(rank, min(bits, rank)), random])
+
+
+def warn_if_short(method: str, bits: int, rank: int, surplus: str) -> None:
+    """Say through the log that only ``rank`` of the ``bits`` bits asked for can be independent."""
+    if bits > rank:
+        log.warning(
+            "%s: %d bits are asked for, but a view has rank %d; the other %d bits are %s",
+            method,
+            bits,
+            rank,
+            bits - rank,
+            surplus,
+        )

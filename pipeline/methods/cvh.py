@@ -1,0 +1,47 @@
+"""CVH: cross-view hashing by the signs of canonical correlation analysis."""
+
+import numpy as np
+
+from pipeline.methods._cca import cca, directions, warn_if_short
+from pipeline.methods.base import Hasher
+from pipeline.seeds import derive
+
+
+class CVH(Hasher):
+    """Cross-view hashing (Kumar and Udupa, "Learning hash functions for cross-view similarity
+    search", IJCAI 2011).
+
+    The similarity-weighted Hamming distance between the codes, relaxed to real numbers. With
+    one-to-one pairs and no affinities within a view, which is how the method is used everywhere,
+    the relaxed problem is regularised CCA,
+
+        Cxy Cyy^-1 Cyx w = rho^2 Cxx w,   Cxx = X'X + l I,   Cyy = Y'Y + l I,   Cxy = X'Y,
+
+    and bit t is the sign of the t-th canonical variate. Deterministic up to the rank of the
+    narrower view. Bits beyond that rank are random directions of the canonical space, and a warning
+    says so.
+
+    ridge  l, in units of the mean eigenvalue of the view's scatter. Public implementations add 1e-4
+           to the unscaled scatter, which leaves a sparse bag of words as singular as it was.
+           Assumed: both views are centred.
+    """
+
+    def __init__(self, bits: int, seed: int, *, ridge: float = 1e-4) -> None:
+        self.bits, self.seed = bits, seed
+        self.ridge = ridge
+
+    def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
+        pairs = cca(image, text, self.ridge)
+        rank = len(pairs.correlations)
+        warn_if_short("CVH", self.bits, rank, "random directions of the canonical space")
+        chosen = directions(pairs, self.bits, np.random.default_rng(derive(self.seed, "cvh")))
+        self.correlations_ = pairs.correlations[: self.bits]
+        self.image_mean_, self.text_mean_ = pairs.image_mean, pairs.text_mean
+        self.image_weights_ = pairs.image_weights @ chosen
+        self.text_weights_ = pairs.text_weights @ chosen
+
+    def _encode_image(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.image_mean_) @ self.image_weights_ > 0
+
+    def _encode_text(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.text_mean_) @ self.text_weights_ > 0
