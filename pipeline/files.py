@@ -24,7 +24,7 @@ def whole(path: Path | str) -> Iterator[Path]:
         yield part
         _sync(part)
         part.chmod(0o666 & ~_umask())
-        os.replace(part, path)
+        part.replace(path)
         _sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
@@ -38,7 +38,7 @@ def write_text(path: Path | str, text: str) -> None:
 
 def sha256(path: Path | str) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

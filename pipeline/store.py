@@ -76,6 +76,7 @@ class Pairs:
 
 
 def write_pairs(path: Path | str, pairs: Pairs, provenance: Provenance) -> None:
+    """Write a pairs file, whole or not at all."""
     with _create(path, "pairs", provenance) as file:
         _put_text(file, "ids", pairs.ids)
         _put(file, "labels", np.asarray(pairs.labels, np.uint8))
@@ -94,6 +95,7 @@ def write_pairs(path: Path | str, pairs: Pairs, provenance: Provenance) -> None:
 
 
 def read_pairs(path: Path | str) -> Pairs:
+    """Read a pairs file."""
     with _open(path, "pairs") as file:
         captions = None
         if "captions" in file:
@@ -142,7 +144,7 @@ class FeatureWriter:
     def write(
         self, rows: slice, block: np.ndarray, valid: np.ndarray | bool = True, seed: int = 0
     ) -> None:
-        """Store ``block`` (len(rows), d) of seed number ``seed``; ``valid`` is bool (len(rows),)."""
+        """Store ``block`` (len(rows), d) at seed index ``seed``; ``valid`` is bool (len(rows),)."""
         index = (rows,) if self._features.ndim == 2 else (seed, rows)
         self._features[index] = block
         self._valid[rows] = valid
@@ -180,6 +182,7 @@ class Features:
 
 @contextmanager
 def open_features(path: Path | str) -> Iterator[Features]:
+    """Open a feature file for reading by rows, as long as the context lasts."""
     with _open(path, "features") as file:
         yield Features(file["features"], file["valid"][:])
 
@@ -210,6 +213,7 @@ def write_splits(path: Path | str, splits: Mapping[int, Split], provenance: Prov
 
 
 def read_splits(path: Path | str) -> dict[int, Split]:
+    """Read the splits of all seeds of a file (seed -> Split)."""
     with _open(path, "splits") as file:
         return {
             int(seed): Split(*(file[f"{seed}/{part}"][:] for part in _PARTS))
@@ -235,6 +239,7 @@ class Codes:
 
 
 def write_codes(path: Path | str, codes: Codes, provenance: Provenance) -> None:
+    """Write the codes of a setting; bool codes are packed eight to a byte."""
     with _create(path, "codes", provenance) as file:
         file["seeds"] = np.array(codes.seeds, np.int64)
         file.attrs["bits"] = codes.image.shape[-1]
@@ -246,6 +251,7 @@ def write_codes(path: Path | str, codes: Codes, provenance: Provenance) -> None:
 
 
 def read_codes(path: Path | str) -> Codes:
+    """Read the codes of a setting, unpacked."""
     with _open(path, "codes") as file:
         bits = int(file.attrs["bits"])
 
@@ -287,6 +293,7 @@ class Metrics:
 
 
 def read_metrics(path: Path | str) -> Metrics:
+    """Read a metrics file."""
     with _open(path, "metrics") as file:
         groups = {
             group: {name: array[:] for name, array in arrays.items()}

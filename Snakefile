@@ -1,0 +1,23 @@
+from snakemake.utils import min_version, validate
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+validate(config, "workflow/schemas/config.schema.yaml")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/download.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/hashing.smk"
+include: "workflow/rules/results.smk"
+
+
+rule all:
+    input:
+        every_result(),
+        f"{RESULTS}/report.html",
+    localrule: True

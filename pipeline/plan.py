@@ -1,0 +1,225 @@
+"""From the config to the list of what has to be computed: experiments become settings and paths.
+
+Pure functions on the config mapping; Snakemake's rules ask here for names, so that one module
+knows how they are formed. A *setting* is one (data set, features, split, method, bits); all seeds
+of a setting live in one file. A name with overrides is written ``name,key=value,key=value`` with
+JSON values, for example the method ``cmimh,w_gap=0.1`` or the split ``paper,train=10000``.
+"""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.errors import InputError
+
+Config = Mapping[str, Any]
+TASKS = ("i2t", "t2i", "i2i", "t2t")
+
+#: encoder kind -> the module of pipeline.features that computes it
+ENCODERS = {
+    "backbone": "images",
+    "transformer": "text",
+    "tags": "tags",
+    "given": "given",
+    "sift_bow": "given",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One trained and evaluated combination, with the extra columns an experiment gives it."""
+
+    dataset: str
+    features: str
+    split: str
+    method: str
+    bits: int
+    columns: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def folder(self) -> str:
+        """Where the setting's artefacts are, below the artefacts folder."""
+        return f"{self.dataset}/{self.features}/{self.split}/{self.method}/{self.bits}"
+
+
+def name_with(name: str, overrides: Mapping[str, Any]) -> str:
+    """``name`` with overrides, as used in paths; ``parse_name`` reads it back."""
+    parts = [f"{key}={json.dumps(overrides[key])}" for key in sorted(overrides)]
+    return ",".join([name, *parts])
+
+
+def parse_name(text: str) -> tuple[str, dict[str, Any]]:
+    """The plain name and the overrides of ``name,key=value,...``."""
+    name, *parts = text.split(",")
+    overrides = {}
+    for part in parts:
+        key, _, value = part.partition("=")
+        try:
+            overrides[key] = json.loads(value)
+        except json.JSONDecodeError:
+            raise InputError(
+                f"{text!r}: {part!r} is not key=value with a JSON value, such as w_gap=0.1"
+            ) from None
+    return name, overrides
+
+
+def method_params(config: Config, method: str) -> tuple[str, dict[str, Any]]:
+    """The method's module name and its parameters: the config's, then the name's overrides."""
+    name, overrides = parse_name(method)
+    return name, {**(config["methods"].get(name) or {}), **overrides}
+
+
+def split_params(config: Config, split: str) -> dict[str, Any]:
+    """The split protocol's parameters, overrides applied."""
+    name, overrides = parse_name(split)
+    return {**_known(config, "splits", name), **overrides}
+
+
+def label(method: str) -> str:
+    """A method's name as papers print it: ``ukd_ss`` is UKD-SS."""
+    return parse_name(method)[0].upper().replace("_", "-")
+
+
+def settings(config: Config, experiment: str) -> list[Setting]:
+    """The settings of one experiment, each once, in the order of the config."""
+    entry = _known(config, "experiments", experiment)
+    axes = itertools.product(
+        entry["datasets"], entry.get("train", [None]), _methods(config, entry), entry["bits"]
+    )
+    found: dict[Setting, None] = {}
+    for dataset, train, (method, columns, own_bits), bits in axes:
+        extra = dict(columns)
+        if train is not None:
+            extra["training_size"] = train
+        setting = Setting(
+            dataset=dataset,
+            features=_of_dataset(config, entry, "features", dataset),
+            split=_split(config, entry, dataset, train),
+            method=method,
+            bits=own_bits or bits,
+            columns=extra,
+        )
+        found.setdefault(setting)
+    return list(found)
+
+
+def all_settings(config: Config) -> list[Setting]:
+    """The settings of all experiments, each once."""
+    every = (s for name in config["experiments"] for s in settings(config, name))
+    return list(dict.fromkeys(every))
+
+
+def spec(config: Config, experiment: str, only: str | None = None) -> dict[str, Any]:
+    """What the results stage needs to know of an experiment, JSON-able.
+
+    ``only`` limits the computed cells to one data set; the others stay as empty cells that say so.
+    """
+    entry = _known(config, "experiments", experiment)
+    cells = [_cell(config, entry, s, only) for s in settings(config, experiment)]
+    keys = ("title", "paper", "rows", "columns", "x")
+    return {
+        "name": experiment,
+        "kind": entry.get("kind", "table"),
+        "metrics": entry["metrics"],
+        "tasks": entry.get("tasks", list(TASKS)),
+        "seeds": config["seeds"],
+        "cells": cells,
+    } | {key: entry[key] for key in keys if key in entry}
+
+
+def metrics_file(config: Config, setting: Setting, phase: str) -> str:
+    """The metrics of a setting on the test queries, or on the validation queries."""
+    return f"{config['artefacts']}/{setting.folder}/{phase}.h5"
+
+
+def codes_file(config: Config, setting: Setting) -> str:
+    """The codes of a setting."""
+    return f"{config['artefacts']}/{setting.folder}/codes.h5"
+
+
+def check(config: Config) -> None:
+    """Names that the schema cannot check: every reference in the config leads somewhere."""
+    from pipeline import datasets, methods
+
+    for name, entry in config["datasets"].items():
+        _one_of(entry["kind"], datasets.available(), f"datasets.{name}.kind")
+    for name in config["methods"]:
+        _one_of(name, methods.available(), "methods")
+    for name, entry in config["features"].items():
+        for view in ("image", "text"):
+            _one_of(entry[view], config["encoders"], f"features.{name}.{view}")
+    for name in config["experiments"]:
+        for setting in settings(config, name):
+            where = f"experiments.{name}"
+            _one_of(setting.dataset, config["datasets"], f"{where}.datasets")
+            _one_of(setting.features, config["features"], f"{where}.features")
+            _one_of(parse_name(setting.split)[0], config["splits"], f"{where}.split")
+            _one_of(parse_name(setting.method)[0], methods.available(), f"{where}.methods")
+
+
+def _methods(
+    config: Config, entry: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any], int | None]]:
+    """(name with overrides, extra columns, own code length or None) of each method entry.
+
+    An override that repeats the config's value is dropped: it names no new setting.
+    """
+    for item in entry["methods"]:
+        item = {"method": item} if isinstance(item, str) else item
+        for point in _points(entry.get("sweep", {})):
+            params = {**item.get("params", {}), **point}
+            columns = {**item.get("columns", {}), **point}
+            usual = config["methods"].get(item["method"]) or {}
+            overrides = {k: v for k, v in params.items() if k not in usual or usual[k] != v}
+            yield name_with(item["method"], overrides), columns, item.get("bits")
+
+
+def _points(sweep: Mapping[str, Iterable[Any]]) -> Iterator[dict[str, Any]]:
+    for values in itertools.product(*sweep.values()):
+        yield dict(zip(sweep, values, strict=True))
+
+
+def _split(config: Config, entry: Mapping[str, Any], dataset: str, train: int | None) -> str:
+    split = _of_dataset(config, entry, "split", dataset)
+    own = _known(config, "splits", split)
+    return split if train in (None, own["train"]) else name_with(split, {"train": train})
+
+
+def _of_dataset(config: Config, entry: Mapping[str, Any], key: str, dataset: str) -> str:
+    """The experiment's own choice for the data set, else the data set's usual one."""
+    own = entry.get(key)
+    if isinstance(own, Mapping):
+        own = own.get(dataset)
+    return own or _known(config, "datasets", dataset)[key]
+
+
+def _cell(
+    config: Config, entry: Mapping[str, Any], setting: Setting, only: str | None
+) -> dict[str, Any]:
+    cell = {
+        "dataset": setting.dataset,
+        "features": setting.features,
+        "split": setting.split,
+        "method": label(setting.method),
+        "bits": setting.bits,
+        **setting.columns,
+    }
+    if only not in (None, setting.dataset):
+        return cell | {"missing": f"this table was asked for {only} alone"}
+    phase = entry.get("phase", "test")
+    return cell | {
+        "metrics_file": metrics_file(config, setting, phase),
+        "codes_file": codes_file(config, setting),
+    }
+
+
+def _known(config: Config, section: str, name: str) -> Mapping[str, Any]:
+    _one_of(name, config[section], section)
+    return config[section][name] or {}
+
+
+def _one_of(name: str, known: Iterable[str], where: str) -> None:
+    if name not in known:
+        raise InputError(f"config, {where}: unknown name {name!r}; known are {', '.join(known)}")

@@ -1,0 +1,97 @@
+"""Query, database, training and validation rows of a data set, drawn by protocol and seed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline import seeds
+from pipeline.errors import InputError
+from pipeline.store import Split
+
+
+def draw(
+    valid: np.ndarray,
+    partition: Sequence[str] | None,
+    *,
+    seed: int,
+    dataset: str,
+    query: int | float | str,
+    train: int | str,
+    validation: int = 0,
+) -> Split:
+    """One split of the valid rows.
+
+    valid       bool (n,): pairs that have both features
+    partition   the data set's own division ('query', 'database', 'train' or ''), or None
+    query       how many queries are drawn, or their share if below 1, or 'given': the partition's
+    train       how many database rows are drawn for training, or 'database': all of them, or
+                'given': the partition's
+    validation  how many database rows are set aside to choose hyper-parameters on; they stay in
+                the database of a test and are never trained on
+
+    Every other valid row is in the database. The order of the draws depends on the data set and
+    the seed alone, so protocols that differ only in the training size share their queries and
+    nest their training sets.
+    """
+    rows = np.flatnonzero(valid)
+    queries = _queries(rows, partition, query, _rng(seed, dataset, "query"))
+    database = np.setdiff1d(rows, queries, assume_unique=True)
+    held_out = _take(database, validation, _rng(seed, dataset, "validation"), "validation")
+    candidates = np.setdiff1d(database, held_out, assume_unique=True)
+    trained = _train(candidates, partition, train, _rng(seed, dataset, "train"))
+    for name, part in (("query", queries), ("database", database), ("train", trained)):
+        if not len(part):
+            raise InputError(
+                f"{dataset}: the {name} part of the split is empty ({len(rows)} usable pairs, "
+                f"query={query}, train={train}, validation={validation})"
+            )
+    return Split(*(np.sort(part) for part in (queries, database, trained, held_out)))
+
+
+def _queries(
+    rows: np.ndarray,
+    partition: Sequence[str] | None,
+    query: int | float | str,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    if query == "given":
+        return _given(rows, partition, {"query"})
+    if isinstance(query, str):
+        raise InputError(f"split: query is {query!r}; a number, a share or 'given' is needed")
+    return _take(rows, round(query * len(rows)) if query < 1 else int(query), rng, "query")
+
+
+def _train(
+    candidates: np.ndarray,
+    partition: Sequence[str] | None,
+    train: int | str,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    if train == "database":
+        return candidates
+    if train == "given":
+        return _given(candidates, partition, {"train"})
+    if isinstance(train, str):
+        raise InputError(f"split: train is {train!r}; a number, 'database' or 'given' is needed")
+    return _take(candidates, train, rng, "train")
+
+
+def _given(rows: np.ndarray, partition: Sequence[str] | None, parts: set[str]) -> np.ndarray:
+    if partition is None:
+        raise InputError(
+            f"split: the rows of {'/'.join(parts)} are to be given by the data set, "
+            "but it does not divide its pairs"
+        )
+    return rows[np.isin(np.asarray(partition)[rows], list(parts))]
+
+
+def _take(rows: np.ndarray, count: int, rng: np.random.Generator, part: str) -> np.ndarray:
+    if count > len(rows):
+        raise InputError(
+            f"split: {count} {part} rows are asked for, but only {len(rows)} pairs are there"
+        )
+    return rng.permutation(rows)[:count]
+
+
+def _rng(seed: int, dataset: str, part: str) -> np.random.Generator:
+    return np.random.default_rng(seeds.derive(seed, "split", dataset, part))

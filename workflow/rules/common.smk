@@ -1,0 +1,128 @@
+# Names that all rules share. What they mean is decided in pipeline/plan.py.
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(workflow.basedir))
+
+from snakemake.exceptions import WorkflowError
+
+from pipeline import datasets, plan
+from pipeline.errors import InputError
+from pipeline.sources import sources, uses
+
+# Jobs run our package with the Python that runs Snakemake; an environment of `--sdm conda`
+# puts its own Python before it.
+os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+os.environ["PYTHONPATH"] = f"{workflow.basedir}:{os.environ.get('PYTHONPATH', '')}"
+ENVIRONMENT = f"{workflow.basedir}/envs/pipeline.yaml"
+
+try:
+    plan.check(config)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+RAW, ARTEFACTS, RESULTS = config["raw"], config["artefacts"], config["results"]
+
+
+wildcard_constraints:
+    dataset="[^/]+",
+    encoder="[^/]+",
+    features="[^/]+",
+    split="[^/]+",
+    method="[^/]+",
+    bits=r"\d+",
+    phase="test|validation",
+    view="image|text",
+
+
+def raw_folder(dataset):
+    """Where a data set's raw files are: its own `raw:`, else its place among the downloads."""
+    return config["datasets"][dataset].get("raw", f"{RAW}/{dataset}")
+
+
+def kind_of(dataset):
+    return config["datasets"][dataset]["kind"]
+
+
+def dataset_options(dataset):
+    """The keys of a data set that are its kind's own business."""
+    ours = ("kind", "raw", "features", "split")
+    return {k: v for k, v in config["datasets"][dataset].items() if k not in ours}
+
+
+def gpu_for(module):
+    """One GPU for stages that compute with torch, unless the config keeps to the CPU."""
+    return int(config["device"] != "cpu" and uses(module, "torch"))
+
+
+def downloadable():
+    """The names of all files that some data set of the config downloads."""
+    return sorted({f.name for d in config["datasets"] for f in remotes(d)})
+
+
+def remotes(dataset):
+    """What a data set downloads; nothing when its raw files are said to lie elsewhere."""
+    own = "raw" in config["datasets"][dataset]
+    return () if own else datasets.files(kind_of(dataset))
+
+
+def raw_files(dataset):
+    """The raw files that the stages of a data set read, as far as the workflow makes them."""
+    if kind_of(dataset) == "scenes":
+        return [f"{raw_folder(dataset)}/scenes.jsonl"]
+    return [f"{raw_folder(dataset)}/{f.name}" for f in remotes(dataset)]
+
+
+def encoder_module(encoder):
+    return f"pipeline.features.{plan.ENCODERS[config['encoders'][encoder]['kind']]}"
+
+
+def method_module(method):
+    return f"pipeline.methods.{plan.parse_name(method)[0]}"
+
+
+def encoded(w, view):
+    """The features of one view as its encoder gives them."""
+    encoder = config["features"][w.features][view]
+    return f"{ARTEFACTS}/{w.dataset}/{view}/{encoder}.h5"
+
+
+def view_of(w, view):
+    """The features of one view as the methods see them: the images may have gone through PCA."""
+    if view == "image" and "image_pca" in config["features"][w.features]:
+        return f"{ARTEFACTS}/{w.dataset}/{w.features}/{w.split}/image-pca.h5"
+    return encoded(w, view)
+
+
+def is_table(experiment):
+    return config["experiments"][experiment].get("kind", "table") == "table"
+
+
+def results_of(experiment, only=""):
+    """The files of one result: views of a table, or pictures of a figure and their data."""
+    endings = ("csv", "md", "tex") if is_table(experiment) else ("csv", "png", "svg")
+    return [f"{RESULTS}/{only}{experiment}.{ending}" for ending in endings]
+
+
+def every_result():
+    return [path for e in config["experiments"] for path in results_of(e)]
+
+
+def spec_of(w):
+    """The experiment as the results stage wants it; `only` is empty or a data set and a slash."""
+    return plan.spec(config, w.experiment, w.only.rstrip("/") or None)
+
+
+def cell_files(w):
+    """What a result is made from: the metrics of its cells (histograms look into the codes)."""
+    key = "codes_file" if spec_of(w)["kind"] == "histogram" else "metrics_file"
+    cells = [cell for cell in spec_of(w)["cells"] if "missing" not in cell]
+    codes = [c["codes_file"] for c in cells] if "TC" in spec_of(w)["metrics"] else []
+    return [cell[key] for cell in cells] + codes
+
+
+def gallery_inputs(dataset):
+    """What the gallery of a data set shows: the first experiment's codes at its first setting."""
+    return []

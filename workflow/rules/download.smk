@@ -1,0 +1,62 @@
+# raw files -> pairs.h5
+
+
+rule download:
+    input:
+        code=sources("pipeline.download"),
+    output:
+        f"{RAW}/{{dataset}}/{{file}}",
+    params:
+        kind=lambda w: kind_of(w.dataset),
+        folder=subpath(output[0], parent=True),
+    log:
+        "logs/download/{dataset}/{file}.log",
+    wildcard_constraints:
+        file="|".join(re.escape(f) for f in downloadable()) or "$^",
+    retries: 0
+    localrule: True
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m pipeline download {params.kind:q} {wildcards.file:q}"
+        " --folder {params.folder:q} --log {log:q}"
+
+
+rule draw_scenes:
+    input:
+        code=sources("pipeline.datasets.scenes"),
+    output:
+        f"{RAW}/{{dataset}}/scenes.jsonl",
+    params:
+        folder=subpath(output[0], parent=True),
+        options=lambda w: json.dumps(dataset_options(w.dataset)),
+    log:
+        "logs/draw/{dataset}.log",
+    threads: workflow.cores or 1
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m pipeline draw --folder {params.folder:q} --options {params.options:q}"
+        " --workers {threads} --log {log:q}"
+
+
+rule pairs:
+    input:
+        raw=lambda w: raw_files(w.dataset),
+        code=lambda w: sources(f"pipeline.datasets.{kind_of(w.dataset)}"),
+    output:
+        f"{ARTEFACTS}/{{dataset}}/pairs.h5",
+    params:
+        kind=lambda w: kind_of(w.dataset),
+        raw=lambda w: raw_folder(w.dataset),
+        options=lambda w: json.dumps(dataset_options(w.dataset)),
+    log:
+        "logs/pairs/{dataset}.log",
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m pipeline pairs {params.kind:q} --raw {params.raw:q}"
+        " --options {params.options:q} --out {output:q} --log {log:q}"

@@ -1,0 +1,68 @@
+# pairs.h5 -> features of each view -> split.h5 -> PCA of the images
+
+
+rule encode:
+    input:
+        pairs=f"{ARTEFACTS}/{{dataset}}/pairs.h5",
+        raw=lambda w: raw_files(w.dataset),
+        code=lambda w: sources(encoder_module(w.encoder)),
+    output:
+        f"{ARTEFACTS}/{{dataset}}/{{view}}/{{encoder}}.h5",
+    params:
+        options=lambda w: json.dumps(config["encoders"][w.encoder]),
+        device=config["device"],
+    log:
+        "logs/encode/{dataset}/{view}-{encoder}.log",
+    threads: 2
+    resources:
+        gpu=lambda w: gpu_for(encoder_module(w.encoder)),
+        mem_mb=lambda w, attempt: 8000 * attempt,
+        runtime=lambda w, attempt: 240 * attempt,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m pipeline encode {wildcards.view} --pairs {input.pairs:q}"
+        " --options {params.options:q} --device {params.device} --out {output:q} --log {log:q}"
+
+
+rule split:
+    input:
+        pairs=f"{ARTEFACTS}/{{dataset}}/pairs.h5",
+        image=lambda w: encoded(w, "image"),
+        text=lambda w: encoded(w, "text"),
+        code=sources("pipeline.splits", "pipeline.store"),
+    output:
+        f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/split.h5",
+    params:
+        options=lambda w: json.dumps(plan.split_params(config, w.split)),
+        seeds=config["seeds"],
+    log:
+        "logs/split/{dataset}/{features}/{split}.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m pipeline split --dataset {wildcards.dataset:q} --pairs {input.pairs:q}"
+        " --image {input.image:q} --text {input.text:q} --options {params.options:q}"
+        " --seeds {params.seeds} --out {output:q} --log {log:q}"
+
+
+rule pca:
+    input:
+        features=lambda w: encoded(w, "image"),
+        splits=f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/split.h5",
+        code=sources("pipeline.features.reduce"),
+    output:
+        f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/image-pca.h5",
+    params:
+        components=lambda w: config["features"][w.features]["image_pca"],
+    log:
+        "logs/pca/{dataset}/{features}/{split}.log",
+    threads: 2
+    resources:
+        mem_mb=lambda w, attempt: 8000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m pipeline pca --features {input.features:q} --splits {input.splits:q}"
+        " --components {params.components} --out {output:q} --log {log:q}"

@@ -1,0 +1,57 @@
+# features + split -> codes.h5 -> metrics, all seeds of a setting in one job
+
+
+rule train:
+    input:
+        image=lambda w: view_of(w, "image"),
+        text=lambda w: view_of(w, "text"),
+        splits=f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/split.h5",
+        code=lambda w: sources("pipeline.training", method_module(w.method)),
+    output:
+        f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}/codes.h5",
+    params:
+        method=lambda w: plan.parse_name(w.method)[0],
+        params=lambda w: json.dumps(plan.method_params(config, w.method)[1]),
+        device=config["device"],
+    log:
+        text="logs/train/{dataset}/{features}/{split}/{method}/{bits}.log",
+        records="logs/train/{dataset}/{features}/{split}/{method}/{bits}.jsonl",
+    # One thread, whatever --cores: the order of additions, and with it every code, stays the same.
+    threads: 1
+    resources:
+        gpu=lambda w: gpu_for(method_module(w.method)),
+        mem_mb=lambda w, attempt: 6000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m pipeline train {params.method:q} --bits {wildcards.bits}"
+        " --params {params.params:q} --device {params.device}"
+        " --stream {wildcards.dataset:q}/{wildcards.features:q}/{wildcards.split:q}/{wildcards.method:q}/{wildcards.bits}"
+        " --image {input.image:q} --text {input.text:q} --splits {input.splits:q}"
+        " --out {output:q} --log {log.text:q} --records {log.records:q}"
+
+
+rule evaluate:
+    input:
+        codes=f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}/codes.h5",
+        splits=f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/split.h5",
+        pairs=f"{ARTEFACTS}/{{dataset}}/pairs.h5",
+        code=sources("pipeline.evaluation.tasks"),
+    output:
+        f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}/{{phase}}.h5",
+    params:
+        map_at=config["evaluation"]["map_at"],
+        precision_up_to=config["evaluation"]["precision_up_to"],
+    log:
+        "logs/evaluate/{dataset}/{features}/{split}/{method}/{bits}-{phase}.log",
+    threads: 2
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=30,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m pipeline evaluate --codes {input.codes:q} --splits {input.splits:q}"
+        " --pairs {input.pairs:q} --phase {wildcards.phase} --map-at {params.map_at}"
+        " --precision-up-to {params.precision_up_to} --out {output:q} --log {log:q}"
