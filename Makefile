@@ -1,0 +1,64 @@
+# The two commands of the README are `make demo` and `make test`; both install what they need
+# into .venv first. Nothing but Python 3.11 and make has to be there.
+PYTHON ?= python3.11
+CORES ?= 2
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --quiet host
+DEMO := $(SNAKEMAKE) --configfile overlays/demo.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo resume test test-fast test-long lint format lock bench clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(INSTALLED)  ## everything the project needs, into .venv
+
+# uv, because plain pip may pick a CPU build of torch that torchvision does not fit.
+$(INSTALLED): envs/requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes envs/requirements.lock
+	touch $@
+
+demo: $(INSTALLED)  ## the main job on the data set that the project draws itself
+	$(DEMO) all
+	@echo
+	@echo "Look at:"
+	@echo "  results/demo/report.html   the front page: tables, curves, retrieved examples"
+	@echo "  results/demo/table3.md     the main comparison (.csv long form, .tex for a paper)"
+	@echo "  results/demo/figure4.png   precision at K;  results/demo/figure5.png  precision-recall"
+
+resume: $(INSTALLED)  ## after a kill: free the lock, then go on where the demo stopped
+	$(DEMO) --unlock
+	$(DEMO) all
+
+test: $(INSTALLED)  ## all tests but the longest
+	$(BIN)/python -m pytest -m "not long"
+
+test-fast: $(INSTALLED)  ## the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow and not long"
+
+test-long: $(INSTALLED)  ## the tests that take minutes
+	$(BIN)/python -m pytest -m long
+
+lint: $(INSTALLED)  ## style of the code and of the workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --lint --configfile overlays/demo.yaml
+
+format: $(INSTALLED)  ## put the code into that style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+lock: $(INSTALLED)  ## renew envs/requirements.lock from pyproject.toml, and the conda file from it
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --extra dev --upgrade --custom-compile-command "make lock" -o envs/requirements.lock pyproject.toml
+	$(BIN)/python envs/conda_from_lock.py
+
+clean:  ## remove what the demo made
+	rm -rf results/demo data/artefacts/scenes data/raw/scenes logs

@@ -1,0 +1,266 @@
+"""The command line: one subcommand per stage, each a thin call of one pure function.
+
+Heavy libraries are imported inside the subcommand that needs them, so that a stage which only
+copies numbers does not pay for torch.
+"""
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.store import Provenance
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; 0 when its work is done, 2 and one sentence when the input is at fault."""
+    arguments = _parser().parse_args(argv)
+    _start_logging(arguments.log)
+    started = time.monotonic()
+    try:
+        arguments.run(arguments)
+    except InputError as error:
+        log.error("error: %s", error)
+        return 2
+    except OSError as error:
+        log.error("error: %s", _sentence(error))
+        return 2
+    log.info("%s: done in %.1f s", arguments.stage, time.monotonic() - started)
+    return 0
+
+
+# --- stages -------------------------------------------------------------------------------------
+
+
+def _download(a: argparse.Namespace) -> None:
+    from pipeline import datasets
+    from pipeline.download import fetch
+
+    wanted = [remote for remote in datasets.files(a.kind) if a.file in (None, remote.name)]
+    if not wanted:
+        raise InputError(f"{a.kind} downloads nothing named {a.file!r}")
+    for remote in wanted:
+        fetch(remote, a.folder)
+
+
+def _draw(a: argparse.Namespace) -> None:
+    from pipeline.datasets import scenes
+
+    scenes.draw(a.folder, workers=a.workers, **a.options)
+
+
+def _pairs(a: argparse.Namespace) -> None:
+    from pipeline import datasets, store
+
+    pairs = datasets.load(a.kind, a.raw, **a.options)
+    store.write_pairs(a.out, pairs, Provenance("pairs", {"kind": a.kind, **a.options}))
+    print(datasets.describe(pairs))
+
+
+def _encode(a: argparse.Namespace) -> None:
+    from pipeline import store
+    from pipeline.features import encode
+
+    provenance = Provenance("encode", {"view": a.view, **a.options}, {"pairs": a.pairs})
+    encode(store.read_pairs(a.pairs), a.view, a.out, provenance, device=a.device, **a.options)
+
+
+def _split(a: argparse.Namespace) -> None:
+    from pipeline import splits, store
+
+    with store.open_features(a.image) as image, store.open_features(a.text) as text:
+        valid = image.valid & text.valid
+    partition = store.read_pairs(a.pairs).partition
+    drawn = {
+        seed: splits.draw(valid, partition, seed=seed, dataset=a.dataset, **a.options)
+        for seed in a.seeds
+    }
+    inputs = {"pairs": a.pairs, "image": a.image, "text": a.text}
+    params = {"dataset": a.dataset, "seeds": a.seeds, **a.options}
+    store.write_splits(a.out, drawn, Provenance("split", params, inputs))
+    first = drawn[a.seeds[0]]
+    log.info(
+        "%s: %d of %d pairs usable; %d queries, %d in the database, %d to train, %d to validate",
+        *(a.dataset, valid.sum(), len(valid)),
+        *(len(part) for part in (first.query, first.database, first.train, first.validation)),
+    )
+
+
+def _pca(a: argparse.Namespace) -> None:
+    from pipeline import store
+    from pipeline.features.reduce import write_pca
+
+    inputs = {"features": a.features, "splits": a.splits}
+    provenance = Provenance("pca", {"components": a.components}, inputs)
+    write_pca(a.features, store.read_splits(a.splits), a.out, provenance, components=a.components)
+
+
+def _train(a: argparse.Namespace) -> None:
+    from pipeline import store
+    from pipeline.training import train
+
+    inputs = {"image": a.image, "text": a.text, "splits": a.splits}
+    about = {"method": a.method, "bits": a.bits, "params": a.params, "stream": a.stream}
+    with _record_writer(a.records) as watch:
+        codes = train(
+            a.method,
+            bits=a.bits,
+            params=_with_device(a.method, a.params, a.device),
+            stream=a.stream,
+            splits=store.read_splits(a.splits),
+            image=a.image,
+            text=a.text,
+            watch=watch,
+        )
+    store.write_codes(a.out, codes, Provenance("train", about, inputs))
+
+
+def _evaluate(a: argparse.Namespace) -> None:
+    from pipeline import store
+    from pipeline.evaluation.tasks import evaluate_tasks
+
+    metrics = evaluate_tasks(
+        store.read_codes(a.codes),
+        store.read_splits(a.splits),
+        store.read_labels(a.pairs),
+        phase=a.phase,
+        map_at=a.map_at,
+        precision_up_to=a.precision_up_to,
+    )
+    inputs = {"codes": a.codes, "splits": a.splits, "pairs": a.pairs}
+    params = {"phase": a.phase, "map_at": a.map_at, "precision_up_to": a.precision_up_to}
+    seeds = list(store.read_splits(a.splits))
+    store.write_metrics(a.out, metrics, seeds, Provenance("evaluate", params, inputs))
+
+
+def _table(a: argparse.Namespace) -> None:
+    from pipeline.results.tables import write_table
+
+    write_table(a.spec, a.out)
+
+
+def _figure(a: argparse.Namespace) -> None:
+    from pipeline.results.curves import write_figure
+
+    write_figure(a.spec, a.out)
+
+
+# --- arguments ----------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__.split("\n")[0])
+    stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+
+    def stage(name: str, run: Callable[[argparse.Namespace], None], about: str) -> Any:
+        sub = stages.add_parser(name, help=about, description=about)
+        sub.set_defaults(run=run)
+        sub.add_argument("--log", type=Path, help="also write what is said to this file")
+        return sub.add_argument
+
+    add = stage("download", _download, "fetch and verify the raw files of a data set")
+    add("kind")
+    add("file", nargs="?", help="one file of it; all when left out")
+    add("--folder", type=Path, required=True)
+
+    add = stage("draw", _draw, "draw the data set `scenes`")
+    add("--folder", type=Path, required=True)
+    add("--options", type=json.loads, default={}, metavar="JSON")
+    add("--workers", type=int, default=1)
+
+    add = stage("pairs", _pairs, "turn the raw files of a data set into pairs, and count them")
+    add("kind", metavar="DATASET")
+    add("--raw", type=Path, required=True, help="the folder with the raw files")
+    add("--options", type=json.loads, default={}, metavar="JSON")
+    add("--out", type=Path, required=True)
+
+    add = stage("encode", _encode, "take the features of one view")
+    add("view", choices=("image", "text"))
+    add("--pairs", type=Path, required=True)
+    add("--options", type=json.loads, required=True, metavar="JSON", help="an entry of `encoders`")
+    add("--device", default="auto")
+    add("--out", type=Path, required=True)
+
+    add = stage("split", _split, "draw query, database, training and validation rows")
+    add("--dataset", required=True)
+    for name in ("--pairs", "--image", "--text", "--out"):
+        add(name, type=Path, required=True)
+    add("--options", type=json.loads, required=True, metavar="JSON", help="an entry of `splits`")
+    add("--seeds", type=int, nargs="+", required=True)
+
+    add = stage("pca", _pca, "project image features on components fitted on the database")
+    for name in ("--features", "--splits", "--out"):
+        add(name, type=Path, required=True)
+    add("--components", type=int, required=True)
+
+    add = stage("train", _train, "fit one method for all seeds and encode every pair")
+    add("method")
+    add("--bits", type=int, required=True)
+    add("--params", type=json.loads, default={}, metavar="JSON")
+    add("--device", default="auto")
+    add("--stream", required=True, help="the name of the setting, which seeds its randomness")
+    for name in ("--image", "--text", "--splits", "--out"):
+        add(name, type=Path, required=True)
+    add("--records", type=Path, help="one JSON line per epoch")
+
+    add = stage("evaluate", _evaluate, "measure the codes of one setting on all tasks")
+    for name in ("--codes", "--splits", "--pairs", "--out"):
+        add(name, type=Path, required=True)
+    add("--phase", choices=("test", "validation"), default="test")
+    add("--map-at", nargs="+", required=True, type=lambda k: None if k == "all" else int(k))
+    add("--precision-up-to", type=int, default=1000)
+
+    for name, run, about in (
+        ("table", _table, "write a table as CSV, Markdown and LaTeX"),
+        ("figure", _figure, "write a figure as PNG, SVG and the data behind it as CSV"),
+    ):
+        add = stage(name, run, about)
+        add("--spec", type=json.loads, required=True, metavar="JSON")
+        add("--out", type=Path, required=True)
+    return parser
+
+
+def _with_device(method: str, params: dict[str, Any], device: str) -> dict[str, Any]:
+    """Methods on torch take the device; the others have no such parameter."""
+    from pipeline.sources import uses
+
+    return {**params, "device": device} if uses(f"pipeline.methods.{method}", "torch") else params
+
+
+@contextmanager
+def _record_writer(path: Path | None) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    if path is None:
+        yield None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", buffering=1) as file:
+        yield lambda record: print(json.dumps(record), file=file)
+
+
+def _start_logging(path: Path | None) -> None:
+    """What is said goes to the terminal and, when asked, to a file as well."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+    logging.captureWarnings(True)
+    for library in ("matplotlib", "fontTools", "urllib3", "numba"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def _sentence(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

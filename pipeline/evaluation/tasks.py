@@ -1,0 +1,75 @@
+"""Evaluate one setting: all seeds, all four tasks, and the codes themselves."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.evaluation import Result, evaluate
+from pipeline.evaluation.independence import correlation_mse
+from pipeline.evaluation.real_valued import evaluate_real
+from pipeline.plan import TASKS
+from pipeline.store import Codes, Split
+
+_VIEWS = {"i": "image", "t": "text"}
+
+
+def evaluate_tasks(
+    codes: Codes,
+    splits: Mapping[int, Split],
+    labels: np.ndarray,
+    *,
+    phase: str,
+    map_at: Sequence[int | None],
+    precision_up_to: int,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Metrics by group (a task, or 'codes') and name, the first axis of every array the seed.
+
+    phase  'test': the queries search the database; 'validation': the rows set aside in the
+           database search the rest of it, and the queries are not touched
+    """
+    groups: dict[str, list[dict[str, np.ndarray]]] = {task: [] for task in TASKS} | {"codes": []}
+    for i, split in enumerate(splits.values()):
+        queries, database = _rows(split, phase)
+        views = {view: getattr(codes, view)[i] for view in _VIEWS.values()}
+        for task in TASKS:
+            asking, answering = views[_VIEWS[task[0]]], views[_VIEWS[task[2]]]
+            result = _evaluate(
+                asking[queries],
+                answering[database],
+                labels[queries],
+                labels[database],
+                k=map_at,
+                precision_up_to=precision_up_to,
+            )
+            groups[task].append(result.arrays())
+        groups["codes"].append(_of_codes(views, database))
+    return {group: _stack(seeds) for group, seeds in groups.items()}
+
+
+def _rows(split: Split, phase: str) -> tuple[np.ndarray, np.ndarray]:
+    if phase == "test":
+        return split.query, split.database
+    if not len(split.validation):
+        raise InputError(
+            "the validation queries are asked for, but the split sets none aside; "
+            "give its protocol `validation: N`"
+        )
+    return split.validation, np.setdiff1d(split.database, split.validation, assume_unique=True)
+
+
+def _evaluate(asking: np.ndarray, *rest: np.ndarray, **options: object) -> Result:
+    return (evaluate if asking.dtype == bool else evaluate_real)(asking, *rest, **options)
+
+
+def _of_codes(views: Mapping[str, np.ndarray], database: np.ndarray) -> dict[str, np.ndarray]:
+    if views["image"].dtype != bool:
+        return {}
+    return {
+        f"corr_mse_{view}": np.float64(correlation_mse(codes[database]))
+        for view, codes in views.items()
+    }
+
+
+def _stack(seeds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([arrays[name] for arrays in seeds]) for name in seeds[0]}
