@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; 0 when its work is done, 2 and one sentence when the input is at fault."""
+    """Run one subcommand; 0 when it is done, 2 and one sentence when the input is at fault."""
     arguments = _parser().parse_args(argv)
     _start_logging(arguments.log)
     started = time.monotonic()
@@ -67,7 +67,7 @@ def _pairs(a: argparse.Namespace) -> None:
 
 def _encode(a: argparse.Namespace) -> None:
     from pipeline import store
-    from pipeline.features import encode
+    from pipeline.features.encode import encode
 
     provenance = Provenance("encode", {"view": a.view, **a.options}, {"pairs": a.pairs})
     encode(store.read_pairs(a.pairs), a.view, a.out, provenance, device=a.device, **a.options)

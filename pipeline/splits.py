@@ -36,16 +36,19 @@ def draw(
     rows = np.flatnonzero(valid)
     queries = _queries(rows, partition, query, _rng(seed, dataset, "query"))
     database = np.setdiff1d(rows, queries, assume_unique=True)
+    protocol = f"{len(rows)} usable pairs, query={query}, train={train}, validation={validation}"
+    _not_empty(dataset, protocol, query=queries, database=database)
     held_out = _take(database, validation, _rng(seed, dataset, "validation"), "validation")
     candidates = np.setdiff1d(database, held_out, assume_unique=True)
     trained = _train(candidates, partition, train, _rng(seed, dataset, "train"))
-    for name, part in (("query", queries), ("database", database), ("train", trained)):
-        if not len(part):
-            raise InputError(
-                f"{dataset}: the {name} part of the split is empty ({len(rows)} usable pairs, "
-                f"query={query}, train={train}, validation={validation})"
-            )
+    _not_empty(dataset, protocol, train=trained)
     return Split(*(np.sort(part) for part in (queries, database, trained, held_out)))
+
+
+def _not_empty(dataset: str, protocol: str, **parts: np.ndarray) -> None:
+    for name, part in parts.items():
+        if not len(part):
+            raise InputError(f"{dataset}: the {name} part of the split is empty ({protocol})")
 
 
 def _queries(

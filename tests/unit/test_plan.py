@@ -1,0 +1,117 @@
+"""The plan: names in paths, settings of an experiment, and references that lead nowhere."""
+
+import copy
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from pipeline import methods, plan
+from pipeline.errors import InputError
+
+CONFIG = {
+    "artefacts": "a",
+    "seeds": [0, 1],
+    "datasets": {"d": {"kind": "scenes", "features": "f", "split": "s"}},
+    "encoders": {"e": {"kind": "tags"}},
+    "features": {"f": {"image": "e", "text": "e"}, "g": {"image": "e", "text": "e"}},
+    "splits": {"s": {"query": 10, "train": 50}},
+    "methods": {"cmimh": {"w_gap": 0.1}},
+    "experiments": {
+        "x": {"title": "", "datasets": ["d"], "methods": ["cvh"], "bits": [8, 16], "metrics": ["m"]}
+    },
+}
+
+
+def with_experiment(**keys):
+    config = copy.deepcopy(CONFIG)
+    config["experiments"]["x"] |= keys
+    return config
+
+
+@pytest.mark.parametrize("overrides", [{}, {"w_gap": 0.1, "critic": 5}, {"a": "text", "b": None}])
+def test_a_name_with_overrides_is_read_back(overrides):
+    assert plan.parse_name(plan.name_with("cmimh", overrides)) == ("cmimh", overrides)
+
+
+def test_a_malformed_override_is_refused_by_name():
+    with pytest.raises(InputError, match=r"'w_gap' is not key=value"):
+        plan.parse_name("cmimh,w_gap")
+
+
+def test_settings_cover_the_product_of_the_axes():
+    config = with_experiment(methods=["cvh", "cmimh"], train=[20, 50])
+    found = plan.settings(config, "x")
+    assert len(found) == 2 * 2 * 2
+    assert {s.split for s in found} == {"s", "s,train=20"}
+    assert found[0].folder == "d/f/s,train=20/cvh/8"
+    assert found[0].columns == {"training_size": 20}
+
+
+def test_an_override_that_repeats_the_config_names_the_same_setting():
+    config = with_experiment(methods=["cmimh"], sweep={"w_gap": [0.1, 1.0]}, bits=[8])
+    names = [s.method for s in plan.settings(config, "x")]
+    assert names == ["cmimh", "cmimh,w_gap=1.0"]
+    assert [s.columns["w_gap"] for s in plan.settings(config, "x")] == [0.1, 1.0]
+
+
+def test_parameters_are_the_config_s_with_the_name_s_on_top():
+    assert plan.method_params(CONFIG, "cmimh,w_tc=0") == ("cmimh", {"w_gap": 0.1, "w_tc": 0})
+
+
+def test_a_method_entry_may_fix_its_own_code_length():
+    config = with_experiment(methods=[{"method": "ldr", "bits": 1024}, "cvh"], bits=[128])
+    assert [(s.method, s.bits) for s in plan.settings(config, "x")] == [("ldr", 1024), ("cvh", 128)]
+
+
+def test_an_experiment_may_choose_features_by_data_set():
+    assert plan.settings(with_experiment(features="g"), "x")[0].features == "g"
+    assert plan.settings(with_experiment(features={"d": "g"}), "x")[0].features == "g"
+    assert plan.settings(with_experiment(features={"other": "g"}), "x")[0].features == "f"
+
+
+def test_a_table_for_one_data_set_keeps_the_other_cells_and_says_why_they_are_empty():
+    config = with_experiment()
+    config["datasets"]["other"] = config["datasets"]["d"]
+    config["experiments"]["x"]["datasets"] = ["d", "other"]
+    cells = plan.spec(config, "x", only="d")["cells"]
+    assert [("missing" in c) for c in cells] == [False, False, True, True]
+    assert cells[0]["metrics_file"] == "a/d/f/s/cvh/8/test.h5"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"methods": ["cvx"]}, "unknown name 'cvx'; known are .*cvh"),
+        ({"datasets": ["mars"]}, "unknown name 'mars'; known are d"),
+        ({"features": "h"}, "unknown name 'h'; known are f, g"),
+        ({"split": "t"}, "unknown name 't'; known are s"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_refused_by_name(change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        plan.check(with_experiment(**change))
+
+
+def test_labels_are_the_names_that_papers_print():
+    assert plan.label("ukd_ss,w=1") == "UKD-SS"
+
+
+def test_the_config_of_the_paper_leads_everywhere(root):
+    plan.check(yaml.safe_load((root / "config.yaml").read_text()))
+
+
+def test_the_config_s_method_parameters_exist(root):
+    config = yaml.safe_load((root / "config.yaml").read_text())
+    for name in {plan.parse_name(s.method)[0] for s in plan.all_settings(config)}:
+        methods.create(name, bits=16, seed=0, **plan.method_params(config, name)[1])
+
+
+def test_planning_does_not_import_torch():
+    code = (
+        "import sys, pipeline.plan, pipeline.cli, pipeline.datasets; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.lower()) is False
