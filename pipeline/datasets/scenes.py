@@ -22,9 +22,9 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline import seeds
-from pipeline.datasets._scene_painter import paint
-from pipeline.datasets._scene_plan import CONCEPTS, plan
-from pipeline.datasets._scene_words import caption, tags
+from pipeline.datasets._scenes.painter import paint
+from pipeline.datasets._scenes.plan import CONCEPTS, plan
+from pipeline.datasets._scenes.words import caption, tags
 from pipeline.errors import InputError
 from pipeline.files import whole, write_text
 from pipeline.store import Pairs
