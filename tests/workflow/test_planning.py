@@ -1,0 +1,65 @@
+"""What the workflow plans, and what it refuses, without running a job."""
+
+import re
+
+import pytest
+
+
+def jobs(run):
+    """Rule -> number of jobs, from the table that a dry run prints."""
+    return {name: int(n) for name, n in re.findall(r"^([a-z_]+)\s+(\d+)$", run.said, re.MULTILINE)}
+
+
+def test_the_default_config_plans_table_3_of_the_paper(snakemake):
+    run = snakemake("-n", "results/table3.csv")
+    assert run.status == 0, run.said
+    planned = jobs(run)
+    # seven methods, three data sets, three code lengths; every job holds all seeds
+    assert planned["train"] == planned["evaluate"] == 7 * 3 * 3
+    assert planned["pairs"] == planned["split"] == planned["pca"] == 3
+    assert planned["encode"] == 6
+    assert planned["table"] == 1
+
+
+def test_one_data_set_can_be_had_alone(snakemake):
+    planned = jobs(snakemake("-n", "results/coco2017/table3.csv"))
+    assert planned["train"] == 7 * 3
+    assert planned["pairs"] == 1
+
+
+def test_the_whole_paper_is_planned_by_all(snakemake):
+    run = snakemake("-n", "all")
+    assert run.status == 0, run.said
+    assert jobs(run)["table"] == 9
+    assert jobs(run)["figure"] == 5
+
+
+@pytest.mark.parametrize(
+    ("overlay", "sentence"),
+    [
+        ({"sedes": [0]}, "'sedes' was unexpected"),
+        ({"seeds": "0"}, "seeds.*is not of type 'array'"),
+        (
+            {"experiments": {"table3": {"methods": ["cvx"]}}},
+            "experiments.table3.methods: unknown name 'cvx'; known are acq",
+        ),
+        (
+            {"experiments": {"table3": {"datasets": ["mars"]}}},
+            "datasets: unknown name 'mars'; known are mirflickr25k",
+        ),
+        (
+            {"datasets": {"mine": {"kind": "folders", "features": "given", "split": "given"}}},
+            "datasets.mine.kind: unknown name 'folders'; known are .*folder",
+        ),
+    ],
+)
+def test_a_wrong_config_is_refused_by_name(snakemake, overlay, sentence):
+    run = snakemake("-n", "results/table3.csv", overlay=overlay)
+    assert run.status != 0
+    assert re.search(sentence, " ".join(run.said.split())), run.said
+    assert "Traceback" not in run.said
+
+
+def test_a_parameter_reruns_only_its_method(snakemake, demo_overlay, tmp_path):
+    before = snakemake("-n", "results/demo/table3.csv", overlay=demo_overlay)
+    assert jobs(before)["train"] == 21
