@@ -1,0 +1,28 @@
+"""The conda file and the lock name the same versions, and nothing that is not public."""
+
+import sys
+
+
+def test_the_conda_file_is_the_one_written_from_the_lock(root, monkeypatch):
+    monkeypatch.syspath_prepend(root / "envs")
+    import conda_from_lock
+
+    assert (root / "envs" / "pipeline.yaml").read_text() == conda_from_lock.conda_environment()
+
+
+def test_the_lock_pins_by_hash_and_names_no_host(root):
+    lock = (root / "envs" / "requirements.lock").read_text()
+    assert lock.count("--hash=sha256:") > 100
+    assert "://" not in lock
+
+
+def test_the_running_versions_are_those_of_the_lock(root, monkeypatch):
+    from importlib.metadata import version
+
+    monkeypatch.syspath_prepend(root / "envs")
+    import conda_from_lock
+
+    pins = conda_from_lock.locked((root / "envs" / "requirements.lock").read_text())
+    assert sys.version_info[:2] == (3, 11)
+    for name in ("torch", "numpy", "snakemake", "h5py"):
+        assert version(name).split("+")[0] == pins[name]
