@@ -1,0 +1,110 @@
+"""A table as LaTeX: booktabs rules, and nothing else that the preamble would have to load."""
+
+from itertools import groupby
+
+from pipeline.results.views import MINUS, Cell, View
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "→": r"$\to$",
+    "±": r"$\pm$",
+    "†": r"$^\dagger$",
+    "α": r"$\alpha$",
+    "–": "--",
+    "*": r"$^\ast$",
+    MINUS: "$-$",
+}
+
+
+def render(view: View) -> str:
+    """The view as a ``table*`` environment; the paper's numbers stand below ours, smaller."""
+    stub = len(view.row_keys)
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table*}",
+        r"\centering",
+        rf"\caption{{{_escaped(view.title)}. {_escaped(' '.join(view.notes))}}}",
+        rf"\begin{{tabular}}{{{'l' * stub}{'r' * len(view.columns)}}}",
+        r"\toprule",
+        *_header(view),
+        r"\midrule",
+        *_body(view),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table*}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _header(view: View) -> list[str]:
+    """One line per level; a rule below each label that spans several columns."""
+    levels = len(view.columns[0])
+    lines = []
+    for level in range(levels):
+        last = level == levels - 1
+        stub = [_escaped(key) if last else "" for key in view.row_keys]
+        spans = view.header(level)
+        labels = [
+            _escaped(label) if width == 1 else rf"\multicolumn{{{width}}}{{c}}{{{_escaped(label)}}}"
+            for label, width in spans
+        ]
+        lines.append(" & ".join([*stub, *labels]) + r" \\")
+        if not last:
+            lines.append(_rules(spans, first=len(stub) + 1))
+    return lines
+
+
+def _rules(spans: list[tuple[str, int]], first: int) -> str:
+    rules = []
+    for _, width in spans:
+        rules.append(rf"\cmidrule(lr){{{first}-{first + width - 1}}}")
+        first += width
+    return "".join(rules)
+
+
+def _body(view: View) -> list[str]:
+    """The rows; where there are several row labels, a rule between groups of the first."""
+    numbered = list(enumerate(view.rows))
+    if len(view.row_keys) == 1:
+        return [line for i, row in numbered for line in _row(view, i, row)]
+    lines: list[str] = []
+    for _, group in groupby(numbered, key=lambda item: item[1][0]):
+        if lines:
+            lines.append(r"\midrule")
+        for position, (i, row) in enumerate(group):
+            shown = row if position == 0 else ("", *row[1:])
+            lines += _row(view, i, shown)
+    return lines
+
+
+def _row(view: View, i: int, labels: tuple[str, ...]) -> list[str]:
+    cells = [view.cell(i, j) for j in range(len(view.columns))]
+    lines = [" & ".join([*map(_escaped, labels), *map(_ours, cells)]) + r" \\"]
+    if any(cell.paper for cell in cells):
+        lines.append(" & ".join([*("" for _ in labels), *map(_printed, cells)]) + r" \\")
+    return lines
+
+
+def _ours(cell: Cell) -> str:
+    if not cell.ours:
+        return "--"
+    number = _escaped(cell.ours)
+    marked = {0: number, 1: rf"\textbf{{{number}}}", 2: rf"\underline{{{number}}}"}[cell.best]
+    dagger = r"$^\dagger$" if cell.as_good else ""
+    spread = rf"\,{{\scriptsize$\pm$\,{cell.std}}}" if cell.std else ""
+    return marked + dagger + spread
+
+
+def _printed(cell: Cell) -> str:
+    if not cell.paper:
+        return ""
+    star = r"$^\ast$" if cell.beyond_noise else ""
+    difference = f" ({_escaped(cell.difference)}{star})" if cell.difference else ""
+    return rf"{{\scriptsize {_escaped(cell.paper)}{difference}}}"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_ESCAPES.get(character, character) for character in text)

@@ -1,0 +1,42 @@
+"""A table as Markdown."""
+
+from pipeline.results.views import Cell, View
+
+
+def render(view: View) -> str:
+    """The view as a GitHub-flavoured Markdown table with its title and notes."""
+    head = [*view.row_keys, *(" ".join(column) for column in view.columns)]
+    lines = [_line(head), _line(["---"] * len(view.row_keys) + ["---:"] * len(view.columns))]
+    for i, labels in enumerate(view.rows):
+        cells = [_cell(view.cell(i, j)) for j in range(len(view.columns))]
+        lines.append(_line([*(_escaped(label) for label in labels), *cells]))
+    notes = "\n".join(f"- {_escaped(note)}" for note in view.notes)
+    return f"# {_escaped(view.title)}\n\n" + "\n".join(lines) + f"\n\n{notes}\n"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(cell: Cell) -> str:
+    printed = " ".join(part for part in (cell.paper, _difference(cell)) if part)
+    return "<br>".join(part for part in (_ours(cell), printed) if part) or " "
+
+
+def _ours(cell: Cell) -> str:
+    if not cell.ours:
+        return "–"
+    marked = {0: cell.ours, 1: f"**{cell.ours}**", 2: f"<u>{cell.ours}</u>"}[cell.best]
+    dagger = "†" if cell.as_good else ""
+    return f"{marked}{dagger} ± {cell.std}" if cell.std else f"{marked}{dagger}"
+
+
+def _difference(cell: Cell) -> str:
+    star = r"\*" if cell.beyond_noise else ""
+    return f"({cell.difference}{star})" if cell.difference else ""
+
+
+def _escaped(text: str) -> str:
+    for special in ("\\", "|", "*", "_", "<", "`"):
+        text = text.replace(special, f"\\{special}")
+    return text

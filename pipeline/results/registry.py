@@ -1,0 +1,155 @@
+"""What can be asked for by the name of a metric, and how it is read from what was measured.
+
+Tables, curves and the report take everything about a metric from here, so a new metric is a new
+entry of ``_FAMILIES`` and nothing else.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import store
+from pipeline.errors import InputError
+
+MODALITIES = ("image", "text")
+
+#: suffix of a mAP -> (array that holds its AP per query, what it says)
+_AP_VARIANTS = {
+    "": ("ap_expected_hits", "expected over ties, divided by the hits in the cut"),
+    "min": ("ap_expected_min", "expected over ties, divided by min(K, relevant)"),
+    "total": ("ap_expected_total", "expected over ties, divided by all relevant"),
+    "stable": ("ap_stable", "ties in database order"),
+    "optimistic": ("ap_optimistic", "relevant items first in every tie"),
+    "pessimistic": ("ap_pessimistic", "relevant items last in every tie"),
+}
+
+
+class Measured:
+    """What was measured on one setting: its metrics file and, when asked for, its codes file."""
+
+    def __init__(self, cell: Mapping[str, Any]) -> None:
+        metrics = store.read_metrics(cell["metrics_file"])
+        self.seeds, self.groups = list(metrics.seeds), metrics.groups
+        self.path = Path(cell["metrics_file"])
+        self._codes_file = cell.get("codes_file")
+
+    def array(self, group: str, name: str) -> np.ndarray:
+        """An array of the metrics file; its first axis is the seed."""
+        try:
+            return self.groups[group][name]
+        except KeyError:
+            raise InputError(
+                f"{self.path}: {group} has no {name}; evaluate again with what it needs"
+            ) from None
+
+    def diagnostic(self, name: str) -> np.ndarray | None:
+        """What the method stored about itself (seeds, ...); None where it stored no such thing."""
+        return store.read_codes(self._codes_file).diagnostics.get(name)
+
+
+Reader = Callable[[Measured, str], np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    read       (measured, task) -> its value per seed, float (S,), or None where the method has none
+    per_query  the same per query, (S, Q), where the metric is a mean over queries
+    limits     lowest and highest possible value; the highest is None where there is none
+    scale      what a value is multiplied with to be shown, with ``decimals`` places
+    """
+
+    name: str
+    description: str
+    read: Reader
+    per_query: Reader | None = None
+    limits: tuple[float, float | None] = (0.0, 1.0)
+    higher_is_better: bool = True
+    of_modality: bool = False
+    scale: float = 100.0
+    decimals: int = 2
+
+    def tasks(self, asked: list[str]) -> list[str]:
+        """The retrieval tasks asked for, or the modalities for what is measured on one."""
+        return list(MODALITIES) if self.of_modality else asked
+
+
+def metric(name: str) -> Metric:
+    """The metric of a name such as mAP@1000, mAP@all:stable, P@100, R@1, TC or corr_mse."""
+    for pattern, make in _FAMILIES.items():
+        if match := re.fullmatch(pattern, name):
+            return make(name, **match.groupdict())
+    raise InputError(
+        f"unknown metric {name!r}; known are mAP@K and mAP@all (with "
+        f"{', '.join(':' + v for v in _AP_VARIANTS if v)}), P@K, R@K, TC and corr_mse"
+    )
+
+
+def _mean_ap(name: str, cut: str, variant: str | None) -> Metric:
+    array, meaning = _AP_VARIANTS[variant or ""]
+    description = f"mean average precision, cut {cut}, {meaning}"
+    return _mean_over_queries(name, description, f"{array}@{cut}")
+
+
+def _recall(name: str, cut: str) -> Metric:
+    description = f"share of queries with a relevant item among the first {cut}"
+    return _mean_over_queries(name, description, f"hit@{cut}")
+
+
+def _mean_over_queries(name: str, description: str, array: str) -> Metric:
+    def per_query(measured: Measured, task: str) -> np.ndarray:
+        return measured.array(task, array)
+
+    def read(measured: Measured, task: str) -> np.ndarray:
+        return per_query(measured, task).mean(axis=1)
+
+    return Metric(name, description, read, per_query)
+
+
+def _precision(name: str, cut: str) -> Metric:
+    def read(measured: Measured, task: str) -> np.ndarray:
+        curve = measured.array(task, "precision_at")
+        if not 1 <= int(cut) <= curve.shape[1]:
+            raise InputError(f"{measured.path}: {name} is asked for, P@K ends at {curve.shape[1]}")
+        return curve[:, int(cut) - 1]
+
+    return Metric(name, f"precision of the first {cut}", read)
+
+
+def _total_correlation(name: str) -> Metric:
+    return Metric(
+        name,
+        "total correlation of the bits, in nats, as the method estimates it; lower is better",
+        lambda measured, modality: measured.diagnostic(f"tc_{modality}"),
+        limits=(0.0, None),
+        higher_is_better=False,
+        of_modality=True,
+        scale=1.0,
+        decimals=3,
+    )
+
+
+def _correlation_mse(name: str) -> Metric:
+    return Metric(
+        name,
+        "mean square of corr(B) - I over the database; lower is better",
+        lambda measured, modality: measured.groups.get("codes", {}).get(f"corr_mse_{modality}"),
+        higher_is_better=False,
+        of_modality=True,
+        scale=1.0,
+        decimals=3,
+    )
+
+
+_FAMILIES: dict[str, Callable[..., Metric]] = {
+    rf"mAP@(?P<cut>\d+|all)(:(?P<variant>{'|'.join(v for v in _AP_VARIANTS if v)}))?": _mean_ap,
+    r"P@(?P<cut>\d+)": _precision,
+    r"R@(?P<cut>\d+)": _recall,
+    "TC": _total_correlation,
+    "corr_mse": _correlation_mse,
+}

@@ -1,0 +1,106 @@
+"""How figures look: one colour, line and marker per method, the same in every figure.
+
+Okabe and Ito's palette, which readers with any common colour blindness can tell apart; lines and
+markers differ as well, so that a black-and-white print can be read.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
+
+
+class Look(NamedTuple):
+    """What a line is drawn with; ``width`` in points."""
+
+    color: str
+    dash: Any
+    marker: str
+    width: float = 1.4
+
+
+_BLACK, _ORANGE, _SKY, _GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+_BLUE, _VERMILION, _PURPLE, _GRAY = "#0072B2", "#D55E00", "#CC79A7", "#7f7f7f"
+_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+
+_METHODS = {
+    "CMIMH": Look(_VERMILION, "-", "o", 2.2),
+    "DJSRH": Look(_BLUE, "--", "s"),
+    "FSH": Look(_GREEN, "-.", "^"),
+    "ACQ": Look(_PURPLE, "-", "D"),
+    "CMFH": Look(_ORANGE, "--", "v"),
+    "PDH": Look(_SKY, "-.", "P"),
+    "CVH": Look(_GRAY, ":", "X"),
+    "UDCMH": Look(_GREEN, ":", "<"),
+    "MGAH": Look(_SKY, ":", ">"),
+    "UKD-SS": Look(_PURPLE, ":", "*"),
+    "CRE": Look(_BLUE, ":", "h"),
+    "LDR": Look(_BLACK, "--", "p"),
+    "RANDOM": Look(_BLACK, ":", "x", 1.0),
+    "i2t": Look(_VERMILION, "-", "o", 1.8),
+    "t2i": Look(_BLUE, "--", "s", 1.8),
+    "i2i": Look(_ORANGE, "-.", "^", 1.8),
+    "t2t": Look(_GREEN, ":", "D", 1.8),
+}
+_COLORS = (_VERMILION, _BLUE, _GREEN, _ORANGE, _PURPLE, _SKY, _BLACK)
+_MARKERS = "osD^vPX"
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """The look of each name: a known one's own, else the next that is free, in the order given."""
+    free = (look for look in _others() if look not in {_METHODS.get(name) for name in names})
+    return {name: _METHODS[name] if name in _METHODS else next(free) for name in names}
+
+
+def _others() -> Iterator[Look]:
+    """Looks without end; colours change fastest."""
+    number = 0
+    while True:
+        turn, place = divmod(number, len(_COLORS))
+        marker = _MARKERS[(place + turn) % len(_MARKERS)]
+        yield Look(_COLORS[place], _DASHES[turn % len(_DASHES)], marker)
+        number += 1
+
+
+@contextmanager
+def quiet_axes() -> Iterator[None]:
+    """Matplotlib settings for the length of a figure: quiet axes, the same bytes every time."""
+    import matplotlib
+
+    matplotlib.use("Agg", force=False)
+    settings = {
+        "svg.hashsalt": "pipeline",
+        "svg.fonttype": "path",
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": FAINT,
+        "axes.titlesize": 9.5,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": GRID,
+        "grid.linewidth": 0.7,
+        "xtick.color": FAINT,
+        "ytick.color": FAINT,
+        "legend.frameon": False,
+        "figure.facecolor": "white",
+    }
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def marks(count: int, shift: float) -> np.ndarray:
+    """Where a line of ``count`` points has its markers: everywhere, or eight, ``shift`` (0..1) on.
+
+    Lines with shifts of their own keep their markers apart.
+    """
+    if count <= 16:
+        return np.arange(count)
+    step = count // 8
+    return np.arange(int(shift * step), count, step)

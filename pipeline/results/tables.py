@@ -1,0 +1,206 @@
+"""The long table of an experiment: one row per value, from which every view of it is made.
+
+Columns: dataset, features, split, task, method, bits, the experiment's own columns, metric, seed,
+value, paper, difference, beyond_noise, rank, p_value, note. ``seed`` is a seed, ``mean`` or
+``std`` (over seeds, n - 1); everything from ``paper`` on stands in the ``mean`` rows alone.
+
+beyond_noise  ``yes`` when the difference from the paper is more than seeds explain: the paper's
+              one run would lie within 2 s sqrt(1 + 1/S) of our mean of S seeds, s their standard
+              deviation. Empty with a single seed.
+rank          1 for the best, 2 for the second best of what is compared (see ``competition``)
+p_value       Holm-corrected, of the paired test against the best; at .05 and above the two are
+              not significantly different
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.files import write_text
+from pipeline.results import paper
+from pipeline.results.registry import Measured, metric
+from pipeline.results.significance import against_best
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Spec = Mapping[str, Any]
+KEYS = ("dataset", "features", "split", "task", "method", "bits")
+FINDINGS = ("value", "paper", "difference", "beyond_noise", "rank", "p_value", "note")
+_FILES = ("metrics_file", "codes_file", "missing")
+NOT_RUN = "printed in the paper, not computed here"
+
+
+def write_table(spec: Spec, path: Path | str) -> None:
+    """Write ``path`` (.csv) with the long table, and its Markdown and LaTeX views beside it."""
+    from pipeline.results import latex, markdown
+    from pipeline.results.views import view
+
+    table = long_table(spec)
+    shaped = view(spec, table)
+    path = Path(path)
+    write_csv(table, path)
+    write_text(path.with_suffix(".md"), markdown.render(shaped))
+    write_text(path.with_suffix(".tex"), latex.render(shaped))
+
+
+def write_csv(table: "pd.DataFrame", path: Path | str) -> None:
+    """Write a long table, or the data of a curve, always as the same bytes."""
+    write_text(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def read_csv(path: Path | str) -> "pd.DataFrame":
+    """Read a long table back as ``long_table`` gave it, up to six significant digits."""
+    import pandas as pd
+
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    numbers = ("value", "paper", "difference", "p_value", "rank")
+    return table.assign(
+        bits=table["bits"].astype(int),
+        **{name: pd.to_numeric(table[name], errors="coerce") for name in numbers},
+    )
+
+
+def long_table(spec: Spec) -> "pd.DataFrame":
+    """The long table of an experiment, given as the plan's spec, from its metrics files."""
+    import pandas as pd
+
+    measured = [None if "missing" in cell else Measured(cell) for cell in spec["cells"]]
+    values, per_query = _values(spec, measured)
+    values += _only_in_paper(spec, values)
+    names = [*KEYS, *extra_columns(spec), "metric"]
+    means = pd.DataFrame(values, columns=[*names, "seeds", "std", *FINDINGS])
+    means = _ranked(spec, _compared_with_paper(spec, means, names), per_query)
+    rows = [row for record in means.to_dict("records") for row in _spread(record, names)]
+    return pd.DataFrame(rows, columns=[*names, "seed", *FINDINGS])
+
+
+def extra_columns(spec: Spec) -> list[str]:
+    """The columns that the experiment itself adds, such as training_size."""
+    usual = {*KEYS, *_FILES}
+    return list(dict.fromkeys(k for cell in spec["cells"] for k in cell if k not in usual))
+
+
+def shown(value: Any) -> str:
+    """A key as text: True is 'yes', 1.0 is '1', nothing is ''."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def competition(spec: Spec, table: "pd.DataFrame") -> list[str]:
+    """The columns in which competitors differ; whatever agrees in all other keys is compared.
+
+    Methods compete where there are several; else the variants do that the experiment's own
+    columns tell apart. A code length that belongs to the method competes with it (Table VII).
+    """
+    if table["method"].nunique() < 2:
+        return extra_columns(spec)
+    own_length = table.groupby("method")["bits"].nunique().max() == 1
+    return ["method", "bits"] if own_length else ["method"]
+
+
+def _values(
+    spec: Spec, measured: Sequence[Measured | None]
+) -> tuple[list[dict[str, Any]], list[np.ndarray | None]]:
+    """One record per cell, metric and task with its values by seed; and what is known per query."""
+    records, per_query = [], []
+    for cell, found in zip(spec["cells"], measured, strict=True):
+        keys = {name: cell.get(name) for name in ("dataset", "features", "split", "method", "bits")}
+        keys |= {name: shown(cell.get(name)) for name in extra_columns(spec)}
+        for name, task in _asked(spec):
+            values, queries, note = _read(cell, found, name, task)
+            records.append(keys | {"task": task, "metric": name, "note": note} | values)
+            per_query.append(queries)
+    return records, per_query
+
+
+def _asked(spec: Spec) -> Iterator[tuple[str, str]]:
+    for name in spec["metrics"]:
+        for task in metric(name).tasks(list(spec["tasks"])):
+            yield name, task
+
+
+def _read(
+    cell: Mapping[str, Any], found: Measured | None, name: str, task: str
+) -> tuple[dict[str, Any], np.ndarray | None, str]:
+    if found is None:
+        return {"seeds": {}}, None, cell["missing"]
+    definition = metric(name)
+    values = definition.read(found, task)
+    if values is None:
+        return {"seeds": {}}, None, f"{cell['method']} has no {name}"
+    queries = definition.per_query(found, task) if definition.per_query else None
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+    seeds = dict(zip(found.seeds, map(float, values), strict=True))
+    return {"seeds": seeds, "value": float(np.mean(values)), "std": std}, queries, ""
+
+
+def _only_in_paper(spec: Spec, values: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Methods that the paper prints for our settings and that were not run keep their numbers."""
+    if not spec.get("paper"):
+        return []
+    keys = ["dataset", "task", "bits", *extra_columns(spec), "metric"]
+    settings = {tuple(record[k] for k in keys) for record in values}
+    methods = {record["method"] for record in values}
+    printed = paper.load(spec["paper"]).to_dict("records")
+    return [
+        {k: record[k] for k in [*keys, "method"]} | {"seeds": {}, "note": NOT_RUN}
+        for record in printed
+        if record["method"] not in methods and tuple(record.get(k) for k in keys) in settings
+    ]
+
+
+def _compared_with_paper(spec: Spec, means: "pd.DataFrame", names: Sequence[str]) -> "pd.DataFrame":
+    if not spec.get("paper"):
+        return means
+    printed = paper.load(spec["paper"]).rename(columns={"value": "printed"})
+    keys = [name for name in names if name in printed.columns]
+    if printed.duplicated(keys).any():
+        telling = set(printed.columns) - {*keys, "printed"}
+        raise InputError(
+            f"{spec['name']}: the paper's {spec['paper']} varies {', '.join(sorted(telling))}; "
+            "give the methods of the experiment such columns"
+        )
+    joined = means.merge(printed, on=keys, how="left", validate="many_to_one")
+    seeds = joined["seeds"].map(len)
+    difference = joined["value"].astype(float) - joined["printed"]
+    noise = 2 * joined["std"].astype(float) * np.sqrt(1 + 1 / seeds.clip(lower=1))
+    marks = np.where(difference.abs() > noise, "yes", "no")
+    known = difference.notna() & noise.notna()
+    return means.assign(
+        paper=joined["printed"], difference=difference, beyond_noise=np.where(known, marks, None)
+    )
+
+
+def _ranked(
+    spec: Spec, means: "pd.DataFrame", per_query: Sequence[np.ndarray | None]
+) -> "pd.DataFrame":
+    """Mark best and second best of every comparison, and test the others against the best."""
+    means = means.assign(rank=np.nan, p_value=np.nan)
+    free = {"features", "split", *competition(spec, means)}
+    held = [name for name in [*KEYS, *extra_columns(spec), "metric"] if name not in free]
+    for _, group in means[means["value"].notna()].groupby(held, sort=False, dropna=False):
+        if len(group) < 2:
+            continue
+        sign = 1 if metric(group["metric"].iloc[0]).higher_is_better else -1
+        order = (-sign * group["value"].astype(float)).sort_values(kind="stable").index
+        means.loc[order[:2], "rank"] = [1, 2]
+        best = group.index.get_loc(order[0])
+        means.loc[group.index, "p_value"] = against_best([per_query[i] for i in group.index], best)
+    return means
+
+
+def _spread(record: Mapping[str, Any], names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of one record: each seed, the mean with all findings, the standard deviation."""
+    keys = {name: record[name] for name in names}
+    for seed, value in record["seeds"].items():
+        yield keys | {"seed": str(seed), "value": value}
+    yield keys | {"seed": "mean"} | {name: record[name] for name in FINDINGS}
+    if len(record["seeds"]) > 1:
+        yield keys | {"seed": "std", "value": record["std"]}

@@ -1,0 +1,190 @@
+"""A long table arranged like the paper's: what stands in which row and column, ready to print.
+
+The Markdown, LaTeX and HTML views all print a ``View``; none of them looks at a number itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.results.registry import metric
+from pipeline.results.significance import LEVEL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROWS, COLUMNS = ("task", "method"), ("dataset", "bits")
+MINUS = "\N{MINUS SIGN}"
+_NAMES = {
+    "mirflickr25k": "MIR-Flickr25K",
+    "nuswide": "NUS-WIDE",
+    "coco2017": "MS-COCO",
+    "i2t": "Img → Txt",
+    "t2i": "Txt → Img",
+    "i2i": "Img → Img",
+    "t2t": "Txt → Txt",
+    "corr_mse": "Corr MSE",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell as text; a part that is not known is empty.
+
+    best         1, 2 or 0: best, second best, neither
+    as_good      not significantly different from the best
+    beyond_noise the difference from the paper is more than seeds explain
+    note         why there is no number of ours
+    """
+
+    ours: str = ""
+    std: str = ""
+    paper: str = ""
+    difference: str = ""
+    best: int = 0
+    as_good: bool = False
+    beyond_noise: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """A table: header labels per row and column, and the cell of each (row, column) number."""
+
+    title: str
+    row_keys: Sequence[str]
+    rows: Sequence[tuple[str, ...]]
+    columns: Sequence[tuple[str, ...]]
+    cells: Mapping[tuple[int, int], Cell]
+    units: str
+
+    def cell(self, row: int, column: int) -> Cell:
+        """The cell of a row and column; an empty one where the table has none."""
+        return self.cells.get((row, column), Cell())
+
+    @property
+    def notes(self) -> list[str]:
+        """What the marks mean, as far as they occur, and why cells are empty; plain text."""
+        cells = list(self.cells.values())
+        legend = [self.units]
+        if any(cell.best for cell in cells):
+            legend.append("Best in bold, second best underlined.")
+        if any(cell.as_good for cell in cells):
+            legend.append(
+                f"†: not significantly different from the best (paired t-test over queries, Holm, "
+                f"α = {LEVEL:g})."
+            )
+        if any(cell.beyond_noise for cell in cells):
+            legend.append("*: differs from the paper by more than our seeds explain.")
+        reasons = dict.fromkeys(cell.note for cell in cells if cell.note)
+        return [*legend, *(f"Empty cells: {reason}." for reason in reasons)]
+
+    def header(self, level: int) -> list[tuple[str, int]]:
+        """(label, number of columns it spans) at one level of the column header."""
+        groups = groupby(self.columns, key=lambda column: column[: level + 1])
+        return [(labels[level], len(list(members))) for labels, members in groups]
+
+
+def view(spec: Mapping[str, Any], table: "pd.DataFrame") -> View:
+    """Arrange a long table by the spec's ``rows`` and ``columns``.
+
+    Raises InputError where two values would fall into one cell.
+    """
+    row_keys = list(spec.get("rows", ROWS))
+    column_keys = list(spec.get("columns", COLUMNS))
+    means = table[table["seed"] == "mean"]
+    _check_distinct(spec["name"], means, [*row_keys, *column_keys])
+    rows = _distinct(means, row_keys)
+    columns = _distinct(means, column_keys)
+    deviations = _deviations(table, [*row_keys, *column_keys])
+    cells = {}
+    for record in means.to_dict("records"):
+        row = tuple(record[k] for k in row_keys)
+        column = tuple(record[k] for k in column_keys)
+        std = deviations.get((*row, *column), np.nan)
+        cells[rows.index(row), columns.index(column)] = _cell(record, std)
+    return View(
+        title=spec.get("title", spec["name"]),
+        row_keys=[key.replace("_", " ") for key in row_keys],
+        rows=[tuple(label(k, v) for k, v in zip(row_keys, row, strict=True)) for row in rows],
+        columns=[_column_labels(column_keys, column) for column in columns],
+        cells=cells,
+        units=_units(spec["metrics"], bool(means["paper"].notna().any())),
+    )
+
+
+def label(key: str, value: Any) -> str:
+    """How the value of a key is printed."""
+    return _NAMES.get(str(value), str(value))
+
+
+def _column_labels(keys: Sequence[str], values: Sequence[Any]) -> tuple[str, ...]:
+    named: dict[str, Callable[[Any], str]] = {
+        "bits": lambda value: f"{value} bits",
+        **{key: lambda value, key=key: label(key, value) for key in ("dataset", "task", "metric")},
+        "method": str,
+    }
+    return tuple(
+        named[key](value) if key in named else f"{key.replace('_', ' ')}: {value}"
+        for key, value in zip(keys, values, strict=True)
+    )
+
+
+def _distinct(means: "pd.DataFrame", keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The combinations that occur, grouped by their first keys, each in order of appearance."""
+    combinations = list(means[list(keys)].drop_duplicates().itertuples(index=False, name=None))
+    seen = [list(dict.fromkeys(means[key])) for key in keys]
+    return sorted(combinations, key=lambda c: [s.index(v) for s, v in zip(seen, c, strict=True)])
+
+
+def _check_distinct(name: str, means: "pd.DataFrame", keys: list[str]) -> None:
+    if missing := [key for key in keys if key not in means]:
+        raise InputError(f"{name}: no cell has a {' or '.join(missing)} to arrange the table by")
+    if (twice := means[means.duplicated(keys, keep=False)]).empty:
+        return
+    differing = [k for k in means.columns[: means.columns.get_loc("seed")] if k not in keys]
+    telling = [k for k in differing if twice[k].nunique() > 1]
+    raise InputError(
+        f"{name}: several values fall into one cell; add {' or '.join(telling) or 'a key'} "
+        "to the rows or columns of the experiment"
+    )
+
+
+def _deviations(table: "pd.DataFrame", keys: list[str]) -> dict[tuple[Any, ...], float]:
+    rows = table[table["seed"] == "std"]
+    return dict(zip(rows[keys].itertuples(index=False, name=None), rows["value"], strict=True))
+
+
+def _cell(record: Mapping[str, Any], std: float) -> Cell:
+    definition = metric(record["metric"])
+
+    def number(value: Any, sign: bool = False) -> str:
+        if np.isnan(value):
+            return ""
+        text = f"{value * definition.scale:{'+' if sign else ''}.{definition.decimals}f}"
+        return text.replace("-", MINUS)
+
+    return Cell(
+        ours=number(record["value"]),
+        std=number(std),
+        paper=number(record["paper"]),
+        difference=number(record["difference"], sign=True),
+        best=0 if np.isnan(record["rank"]) else int(record["rank"]),
+        as_good=bool(record["p_value"] >= LEVEL),
+        beyond_noise=record["beyond_noise"] == "yes",
+        note=record["note"] if isinstance(record["note"], str) else "",
+    )
+
+
+def _units(names: Sequence[str], with_paper: bool) -> str:
+    percent = [name for name in names if metric(name).scale == 100]
+    plain = [name for name in names if metric(name).scale == 1]
+    told = [f"{', '.join(percent)} in percent"] if percent else []
+    told += [f"{', '.join(label('metric', name) for name in plain)} as they are"] if plain else []
+    shown = "mean ± standard deviation over seeds"
+    beside = "; below, the paper's number and the difference" if with_paper else ""
+    return f"{'; '.join(told)}: {shown}{beside}."
