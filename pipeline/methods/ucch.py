@@ -1,0 +1,141 @@
+"""UCCH: unsupervised contrastive cross-modal hashing, on given features.
+
+Hu, Zhu, Lin, Peng, Zhao, Peng, "Unsupervised Contrastive Cross-Modal Hashing", IEEE TPAMI 2023.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.methods import _deep
+
+
+class UCCH(_deep.TwoNetHasher):
+    """Contrast each view with the signs of a memory of joint codes; rank across the views.
+
+    Symbols: v1, v2 = L2-normalised tanh outputs of the two networks; m_i = memory of pair i, a unit
+    vector. Defaults are the authors' for MIR-Flickr. Departures, for the cost's sake: networks are
+    1,024 wide instead of 8,192, and the K negatives are drawn once for a batch, not once for each
+    of its rows. Features are standardised first, so that one learning rate serves all.
+
+    epochs       passes over the training set; in the first the batch itself is the memory
+    batch_size   rows of a mini-batch
+    hidden       width of the networks: three layers for images, two for texts
+    lr           learning rate of Adam
+    negatives    K, entries of the memory that a batch is contrasted with
+    momentum     share of the old memory in the new
+    temperature  of the contrast, times sqrt(bits), the norm of a sign vector
+    alpha        weight of the contrast; 1 - alpha of the ranking
+    margin       of the ranking loss: pairs within it of the true pair count in full
+    shift        what the similarity of all others is lowered by
+    """
+
+    def __init__(
+        self,
+        bits: int,
+        seed: int,
+        *,
+        epochs: int = 20,
+        batch_size: int = 256,
+        hidden: int = 1024,
+        lr: float = 1e-4,
+        negatives: int = 4096,
+        momentum: float = 0.4,
+        temperature: float = 0.9,
+        alpha: float = 0.7,
+        margin: float = 0.2,
+        shift: float = 0.1,
+        device: str = "auto",
+    ) -> None:
+        self.bits, self.seed, self.device = bits, seed, device
+        self.epochs, self.batch_size, self.hidden, self.lr = epochs, batch_size, hidden, lr
+        self.negatives, self.momentum, self.temperature = negatives, momentum, temperature
+        self.alpha, self.margin, self.shift = alpha, margin, shift
+
+    def _train(self, image: Tensor, text: Tensor, generator: torch.Generator) -> None:
+        self.image_net_ = head(image, self.hidden, self.hidden, self.bits)
+        self.text_net_ = head(text, self.hidden, self.bits)
+        memory = F.normalize(torch.randn(len(image), self.bits, generator=generator).sign())
+        memory = memory.to(image.device)
+        temperature = self.temperature * math.sqrt(self.bits)
+
+        def loss(rows: Tensor, epoch: int) -> Tensor:
+            v1, v2 = self.image_net_(image[rows]), self.text_net_(text[rows])
+            drawn = torch.randint(len(memory), (self.negatives,), generator=generator)
+            if epoch == 0:
+                positive = others = F.normalize(v1 + v2).detach()
+            else:
+                positive, others = memory[rows], memory[drawn]
+            contrast = contrastive_loss(v1, positive, others, temperature)
+            contrast = contrast + contrastive_loss(v2, positive, others, temperature)
+            ranking = ranking_loss(v1 @ v2.T, self.margin, self.shift)
+            remember(memory, rows, v1, v2, self.momentum if epoch else 0.0)
+            return self.alpha * contrast + (1 - self.alpha) * ranking
+
+        parameters = [*self.image_net_.parameters(), *self.text_net_.parameters()]
+        optimizer = torch.optim.Adam(parameters, lr=self.lr, weight_decay=1e-6, fused=True)
+        optimizer.register_step_pre_hook(clip)
+        _deep.descend(
+            loss,
+            optimizer,
+            generator,
+            n=len(image),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            report=self.report,
+        )
+
+
+def clip(optimizer: torch.optim.Optimizer, *_: object) -> None:
+    """Scale the gradient down to norm 1, as the authors do before every step."""
+    nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], max_norm=1.0)
+
+
+class UnitTanh(nn.Module):
+    """tanh, then L2 normalisation of the rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(torch.tanh(x))
+
+
+def head(x: Tensor, *widths: int) -> nn.Sequential:
+    """The network of one view with training features ``x`` (n, d)."""
+    layers = _deep.mlp(x.shape[1], *widths)
+    return nn.Sequential(_deep.Standardize(x), layers, UnitTanh()).to(x.device)
+
+
+def contrastive_loss(v: Tensor, positive: Tensor, others: Tensor, temperature: float) -> Tensor:
+    """InfoNCE of codes v (b, bits) with the SIGN of their own memory against that of others.
+
+    positive  (b, bits), row i belongs to v_i;  others  (K, bits)
+    """
+    own = (v * positive.sign()).sum(dim=1, keepdim=True)
+    logits = torch.cat([own, v @ others.sign().T], dim=1) / temperature
+    return F.cross_entropy(logits, torch.zeros(len(v), dtype=torch.long, device=v.device))
+
+
+def ranking_loss(similarity: Tensor, margin: float, shift: float) -> Tensor:
+    """Cross-modal ranking: log-sum-exp of the rivals minus the pair; (b, b), pairs on the diagonal.
+
+    The rivals of a pair, row- and column-wise, count in full if they come within ``margin`` of it;
+    the similarity of the others is lowered by ``shift``.
+    """
+    return _ranking_of_rows(similarity, margin, shift) + _ranking_of_rows(
+        similarity.T, margin, shift
+    )
+
+
+def _ranking_of_rows(similarity: Tensor, margin: float, shift: float) -> Tensor:
+    pair = similarity.diagonal()
+    near = similarity >= (pair[:, None] - margin)
+    rivals = torch.where(near, similarity, similarity - shift)
+    return (torch.logsumexp(rivals, dim=1) - pair + margin).mean()
+
+
+@torch.no_grad()
+def remember(memory: Tensor, rows: Tensor, v1: Tensor, v2: Tensor, momentum: float) -> None:
+    """Move the memory of these pairs towards the mean direction of their codes, in place."""
+    fresh = F.normalize((v1 + v2) / 2)
+    memory[rows] = F.normalize(momentum * memory[rows] + (1 - momentum) * fresh)
