@@ -1,0 +1,162 @@
+"""Image features of all pairs: decoded by worker processes, encoded by a network, into HDF5."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from pipeline.errors import InputError
+from pipeline.features.backbones import Encoder, create
+from pipeline.features.decode import CROPPED, ImageFiles, decode
+from pipeline.features.devices import pick_device
+from pipeline.store import FeatureWriter, Pairs, Provenance, feature_writer
+
+log = logging.getLogger(__name__)
+_NAMED = 5  # so many unreadable images are named, the others counted
+
+
+def write_image_features(
+    pairs: Pairs,
+    path: Path | str,
+    provenance: Provenance,
+    *,
+    backbone: str,
+    weights: str = "pretrained",
+    layer: str = "",
+    batch_size: int = 64,
+    workers: int = 1,
+    device: str = "auto",
+    mixed_precision: bool = False,
+    max_undecodable: float = 0.01,
+    seed: int = 0,
+    rows: slice = slice(None),
+) -> None:
+    """Write the features (n, d) of the pairs' images, or of ``rows`` of them (a shard).
+
+    backbone, weights, layer, seed: see ``backbones.create``; mixed_precision: autocast on a GPU,
+    which moves a feature by less than 1 % of its vector's length. Images that cannot be read are
+    logged and their rows left invalid; InputError where they are more than the share
+    ``max_undecodable`` of those asked for, or all of them.
+    """
+    references = _references(pairs, rows)
+    target = pick_device(device)
+    encoder = create(backbone, weights=weights, layer=layer, seed=seed).to(target)
+    images = _Images(pairs.image_root, references)
+    loader = DataLoader(images, batch_size, num_workers=workers, pin_memory=target.type == "cuda")
+    lost = _Lost(len(references), max_undecodable, pairs.image_root)
+    shape = (len(references), encoder.dimensions)
+    with feature_writer(path, shape, provenance) as writer, _behind(writer) as write:
+        for first, (pixels, faults) in _batches(loader, backbone):
+            valid = lost.note(references[first : first + len(faults)], faults)
+            write(
+                first,
+                _encode(encoder, pixels.to(target, non_blocking=True), mixed_precision),
+                valid,
+            )
+    lost.report()
+
+
+def _references(pairs: Pairs, rows: slice) -> list[str]:
+    references = list(pairs.images)[rows]
+    if not references:
+        raise InputError("no image features can be taken: the data set has no images")
+    if not Path(pairs.image_root).is_dir():
+        raise InputError(
+            f"no image can be read: they are expected in the folder {pairs.image_root}, "
+            f"which is not there (the first one as {references[0]!r})"
+        )
+    return references
+
+
+class _Images(Dataset):
+    """Per image its pixels, uint8 (3, 224, 224), and '' or why they could not be had."""
+
+    def __init__(self, root: str, references: Sequence[str]) -> None:
+        self._files, self._references = ImageFiles(root), references
+
+    def __len__(self) -> int:
+        return len(self._references)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, str]:
+        try:
+            return torch.from_numpy(decode(self._files.read(self._references[index]))), ""
+        except Exception as error:  # decoders fail in every way there is; the file is at fault
+            fault = " ".join(str(error).split()) or type(error).__name__
+            return torch.zeros(3, CROPPED, CROPPED, dtype=torch.uint8), fault
+
+
+def _batches(loader: DataLoader, name: str) -> Iterator[tuple[int, tuple[Tensor, list[str]]]]:
+    first = 0
+    with tqdm(total=len(loader.dataset), desc=name, unit="image", mininterval=1) as progress:
+        for pixels, faults in loader:
+            yield first, (pixels, faults)
+            first += len(faults)
+            progress.update(len(faults))
+
+
+@torch.inference_mode()
+def _encode(encoder: Encoder, pixels: Tensor, mixed_precision: bool) -> Tensor:
+    mixed = mixed_precision and pixels.is_cuda
+    with torch.autocast(pixels.device.type, torch.float16, enabled=mixed):
+        return encoder(pixels)
+
+
+class _Lost:
+    """Counts the images that cannot be read, and stops when they are too many."""
+
+    def __init__(self, total: int, share: float, root: str) -> None:
+        self._total, self._share, self._root = total, share, root
+        self._named: list[str] = []
+        self._count = 0
+
+    def note(self, references: Sequence[str], faults: Sequence[str]) -> Tensor:
+        """Take in one batch; which of its rows are valid, bool (len(faults),)."""
+        for reference, fault in zip(references, faults, strict=True):
+            if fault:
+                self._count += 1
+                if len(self._named) < _NAMED:
+                    self._named.append(f"{reference!r} ({fault})")
+        if self._count > self._share * self._total or self._count == self._total:
+            raise InputError(
+                f"too many images cannot be read: {self._count} of {self._total} so far, where a "
+                f"share of {self._share:g} is allowed: {', '.join(self._named)}; "
+                f"images are expected in {self._root}"
+            )
+        return torch.tensor([not fault for fault in faults])
+
+    def report(self) -> None:
+        if self._count:
+            log.warning(
+                "%d of %d images cannot be read and are left out with their pairs: %s%s",
+                self._count,
+                self._total,
+                ", ".join(self._named),
+                ", ..." if self._count > _NAMED else "",
+            )
+
+
+@contextmanager
+def _behind(writer: FeatureWriter) -> Iterator:
+    """A write that happens in a thread, while the caller goes on with the next batch."""
+    pending: Future | None = None
+
+    def store(first: int, features: Tensor, valid: Tensor) -> None:
+        block = torch.where(valid[:, None], features.cpu(), 0.0)
+        writer.write(slice(first, first + len(block)), block.numpy(), valid.numpy())
+
+    def write(first: int, features: Tensor, valid: Tensor) -> None:
+        nonlocal pending
+        if pending:
+            pending.result()
+        pending = thread.submit(store, first, features, valid)
+
+    with ThreadPoolExecutor(1) as thread:
+        yield write
+        if pending:
+            pending.result()

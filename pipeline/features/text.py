@@ -1,0 +1,118 @@
+"""Caption features of all pairs: one caption each, through a text encoder, into HDF5."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from pipeline.errors import InputError
+from pipeline.features.devices import pick_device
+from pipeline.features.text_encoders import TextEncoder, trained, untrained
+from pipeline.seeds import derive
+from pipeline.store import Pairs, Provenance, feature_writer
+
+_WINDOW = 8192  # rows within which captions are sorted by length; bounds the memory
+
+
+def write_caption_features(
+    pairs: Pairs,
+    path: Path | str,
+    provenance: Provenance,
+    *,
+    model: str = "google-bert/bert-base-uncased",
+    revision: str | None = None,
+    weights: str = "pretrained",
+    pooling: str = "mean",
+    caption_seed: int = 0,
+    batch_size: int = 64,
+    max_length: int = 64,
+    device: str = "auto",
+    layers: int = 4,
+    width: int = 256,
+    seed: int = 0,
+) -> None:
+    """Write the sentence embeddings (n, d) of one caption per pair, drawn by ``caption_seed``.
+
+    model, revision: a name on the hub, or a folder; layers, width, seed: of the BERT that
+    weights='untrained' draws instead. pooling: 'mean' of the tokens' last states, that of 'cls',
+    or the model's own 'pooler'. Captions are cut at ``max_length`` tokens.
+    """
+    if weights not in ("pretrained", "untrained"):
+        raise InputError(f"text weights are 'pretrained' or 'untrained', not {weights!r}")
+    if pooling not in POOLINGS:
+        raise InputError(f"no pooling is named {pooling!r}; there are {', '.join(POOLINGS)}")
+    captions = draw_captions(pairs, caption_seed)
+    if weights == "untrained":
+        tokenizer, network = untrained(captions, layers=layers, width=width, seed=seed)
+    else:
+        tokenizer, network = trained(model, revision)
+    if pooling == "pooler" and getattr(network, "pooler", None) is None:
+        raise InputError(f"{model} has no pooler; use the pooling mean or cls")
+    encoder = tokenizer, network.to(pick_device(device))
+    shape = (len(captions), network.config.hidden_size)
+    with (
+        feature_writer(path, shape, provenance) as writer,
+        tqdm(total=len(captions), desc="text", unit="caption", mininterval=1) as progress,
+    ):
+        for first in range(0, len(captions), _WINDOW):
+            window = captions[first : first + _WINDOW]
+            block = encode(encoder, window, pooling, batch_size, max_length, progress)
+            writer.write(slice(first, first + len(window)), block)
+
+
+def draw_captions(pairs: Pairs, seed: int) -> list[str]:
+    """One caption per pair, drawn uniformly from the pair's own by ``seed``."""
+    if pairs.captions is None:
+        raise InputError("caption features need captions, and this data set's pairs have none")
+    counts = np.array([len(group) for group in pairs.captions])
+    if len(empty := np.flatnonzero(counts == 0)):
+        raise InputError(f"{len(empty)} pairs have no caption, first {pairs.ids[empty[0]]!r}")
+    chosen = np.random.default_rng(derive(seed, "caption")).integers(counts)
+    return [group[index] for group, index in zip(pairs.captions, chosen, strict=True)]
+
+
+@torch.inference_mode()
+def encode(
+    encoder: TextEncoder,
+    captions: Sequence[str],
+    pooling: str,
+    batch_size: int,
+    max_length: int,
+    progress: tqdm,
+) -> np.ndarray:
+    """Sentence embeddings, float32 (n, d); captions of like length share a batch."""
+    tokenizer, network = encoder
+    tokens = tokenizer(list(captions), truncation=True, max_length=max_length)["input_ids"]
+    order = np.argsort([len(ids) for ids in tokens], kind="stable")
+    out = np.empty((len(captions), network.config.hidden_size), np.float32)
+    for first in range(0, len(order), batch_size):
+        rows = order[first : first + batch_size]
+        out[rows] = _embed(tokenizer, network, [tokens[row] for row in rows], pooling)
+        progress.update(len(rows))
+    return out
+
+
+def _embed(
+    tokenizer: PreTrainedTokenizerBase,
+    network: PreTrainedModel,
+    tokens: list[list[int]],
+    pooling: str,
+) -> np.ndarray:
+    batch = tokenizer.pad({"input_ids": tokens}, return_tensors="pt").to(network.device)
+    return POOLINGS[pooling](network(**batch), batch["attention_mask"]).float().cpu().numpy()
+
+
+def _mean(states: Tensor, mask: Tensor) -> Tensor:
+    weights = mask[..., None].to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1)
+
+
+POOLINGS = {
+    "mean": lambda output, mask: _mean(output.last_hidden_state, mask),
+    "cls": lambda output, mask: output.last_hidden_state[:, 0],
+    "pooler": lambda output, mask: output.pooler_output,
+}
