@@ -9,17 +9,18 @@ from pipeline.datasets._scenes.plan import COLOURS, Scene
 from pipeline.datasets._scenes.stamps import INDOORS, STAMPS, Stamp
 
 _OVERSAMPLING = 2
+_DUOTONES, _SWAPPED_INKS = 0.12, 0.12
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def paint(scene: Scene, rng: np.random.Generator, size: int) -> Image.Image:
     """One picture of ``size`` by ``size`` pixels, RGB."""
     canvas = Canvas(size * _OVERSAMPLING, _light(scene, rng))
-    view = View(canvas, scene, rng, rng.uniform(0.4, 0.62))
+    view = View(canvas, scene, rng, rng.uniform(0.34, 0.64))
     zones = BACKDROPS[scene.habitat](view)
     _put_things(view, zones)
     _weather(view)
-    return _finish(canvas.image.reduce(_OVERSAMPLING), rng)
+    return _finish(_framed(canvas.image, rng).reduce(_OVERSAMPLING), rng)
 
 
 def _light(scene: Scene, rng: np.random.Generator) -> Light:
@@ -110,11 +111,24 @@ def _fog(view: View) -> None:
 # --- finish -------------------------------------------------------------------------------------
 
 
+def _framed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """The frame of a hand-held camera: a rolled window onto the picture, zoomed in more or less."""
+    side, roll = image.width, rng.normal(0, 0.06)
+    room = 1 / (abs(np.cos(roll)) + abs(np.sin(roll)))
+    window = room * rng.uniform(0.7, 1.0)
+    cos, sin = window * np.cos(roll), window * np.sin(roll)
+    slack = (1 - window / room) * side / 2
+    x, y = side / 2 + rng.uniform(-slack, slack, 2)
+    left, top = x - (cos - sin) * side / 2, y - (sin + cos) * side / 2
+    matrix = (cos, -sin, left, sin, cos, top)
+    return image.transform(image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+
+
 def _finish(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """The print: a process (natural, cast or duotone), contrast, a vignette and paper grain."""
     pixels = np.asarray(image, np.float32) / 255
     pixels = _process(pixels, rng)
-    pixels = (pixels - 0.5) * rng.uniform(0.82, 1.12) + 0.5 + rng.normal(0, 0.03)
+    pixels = (pixels - 0.5) * rng.uniform(0.75, 1.1) + 0.47 + rng.normal(0, 0.05)
     pixels *= _vignette(len(pixels), rng.uniform(0, 0.35))
     grain = rng.standard_normal(pixels.shape[:2], np.float32)[..., None]
     pixels += grain * np.float32(rng.uniform(0.005, 0.03))
@@ -122,15 +136,15 @@ def _finish(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _process(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Colour tells only part of the story: one picture in six has another colour scheme."""
+    """Colour tells only part of the story: duotones, casts and swapped inks beside natural ones."""
     kind = rng.random()
-    if kind < 0.08:
+    if kind < _DUOTONES:
         tint = np.array(vary(rng, (0.75, 0.62, 0.45), 0.2), np.float32)
         grey = (pixels @ _LUMA)[..., None]
         return grey * (0.45 + 0.55 * grey + (1 - grey) * tint)
-    if kind < 0.17:
-        return pixels * rng.uniform(0.86, 1.12, 3).astype(np.float32)
-    return pixels
+    if kind < _DUOTONES + _SWAPPED_INKS:
+        pixels = pixels[..., rng.permutation(3)]
+    return pixels * rng.uniform(0.84, 1.12, 3).astype(np.float32)
 
 
 def _vignette(size: int, strength: float) -> np.ndarray:

@@ -117,8 +117,12 @@ def plan(rng: np.random.Generator) -> Scene:
         name = names[rng.choice(len(names), p=shares / shares.sum())]
         concepts = _concepts(HABITATS[name], rng)
         if concepts:
-            colours = rng.choice(list(COLOURS), len(concepts))
-            return Scene(name, concepts, dict(zip(concepts, map(str, colours), strict=True)))
+            return Scene(name, concepts, {concept: _colour(concept, rng) for concept in concepts})
+
+
+def _colour(concept: str, rng: np.random.Generator) -> str:
+    unlikely = ("green", "brown", "black") if concept == "flower" else ()
+    return str(rng.choice([colour for colour in COLOURS if colour not in unlikely]))
 
 
 def _concepts(habitat: Habitat, rng: np.random.Generator) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ def room(view: View) -> Zones:
     _box(view, 0, floor - 0.03, 1, floor, (0.95, 0.93, 0.88))
     _pane(view, view.rng.uniform(0.05, 0.6))
     (_sofa, _table, _shelf)[view.rng.integers(3)](view, floor)
-    if view.rng.random() < 0.5:
+    if view.canvas.light.lamps or view.rng.random() < 0.4:
         _lamp(view)
     return {"ground": (floor + 0.12, 0.97), "near": (floor + 0.1, 0.97)}
 

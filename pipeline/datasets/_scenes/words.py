@@ -119,9 +119,9 @@ _ENDINGS = (
 )
 _EMPTY = ("a quiet place", "an empty scene", "a wide view", "nothing much going on")
 
-_NAMED_IN_TAGS = 0.78
-_NAMED_IN_CAPTION = 0.82
-_MISTAKE = 0.06
+_NAMED_IN_TAGS = 0.66
+_NAMED_IN_CAPTION = 0.75
+_MISTAKE = 0.15
 
 
 def tags(scene: Scene, rng: np.random.Generator) -> list[str]:
@@ -131,11 +131,11 @@ def tags(scene: Scene, rng: np.random.Generator) -> list[str]:
         words += _some(WORDS[concept], 1 + int(rng.random() < 0.5), rng)
         if rng.random() < 0.2:
             words.append(scene.colours[concept])
-    if not words or rng.random() < 0.55:
+    if not words or rng.random() < 0.35:
         words += _some(_PLACES[scene.habitat], 1 + int(rng.random() < 0.35), rng)
     if rng.random() < _MISTAKE:
         words.append(WORDS[str(rng.choice(CONCEPTS))][0])
-    words += _some(_NOISE, int(rng.poisson(1.6)), rng)
+    words += _some(_NOISE, int(rng.poisson(2.2)), rng)
     distinct = list(dict.fromkeys(words))
     return [distinct[i] for i in rng.permutation(len(distinct))]
 
