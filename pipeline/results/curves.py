@@ -180,7 +180,7 @@ def _name(spec: Spec, cell: Mapping[str, Any]) -> str:
 
 
 def _panels(data: "pd.DataFrame") -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """What rows and columns of panels show: data sets side by side, or the views of a single one."""
+    """What the rows and columns of panels show: data sets, or one set's views, side by side."""
     datasets, views = ([{key: name} for name in dict.fromkeys(data[key])] for key in DATA[:2])
     return (datasets, views) if len(datasets) == 1 else (views, datasets)
 
@@ -252,5 +252,6 @@ def _legend(figure: "Figure", grid: np.ndarray, series: Sequence[str]) -> None:
         chosen = [name for name in series if name in handles]
         figure.legend(
             [handles[name] for name in chosen], [label("", name) for name in chosen],
-            loc="outside lower center", ncols=min(len(chosen), 1 + 2 * grid.shape[1]), handlelength=2.8,
+            loc="outside lower center", handlelength=2.8,
+            ncols=min(len(chosen), 1 + 2 * grid.shape[1]),
         )  # fmt: skip

@@ -51,7 +51,8 @@ _MARKERS = "osD^vPX"
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
     """The look of each name: a known one's own, else the next that is free, in the order given."""
-    free = (look for look in _others() if look not in {_METHODS.get(name) for name in names})
+    taken = {_METHODS[name][:3] for name in names if name in _METHODS}
+    free = (look for look in _others() if look[:3] not in taken)
     return {name: _METHODS[name] if name in _METHODS else next(free) for name in names}
 
 
