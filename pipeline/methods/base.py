@@ -31,16 +31,7 @@ class Hasher(ABC):
 
     def fit(self, image: np.ndarray, text: np.ndarray) -> Self:
         """Learn from n paired rows; labels are never seen."""
-        image, text = check_view(image, "image"), check_view(text, "text")
-        if len(image) != len(text):
-            raise InputError(
-                f"image has {len(image)} rows and text {len(text)}; fit needs paired rows"
-            )
-        if len(image) < self.bits:
-            raise InputError(
-                f"{len(image)} training pairs were given; {self.bits} bits need at least as many"
-            )
-        self.n_image_features_, self.n_text_features_ = image.shape[1], text.shape[1]
+        image, text = self._check_fit(image, text)
         self._fit(image, text)
         return self
 
@@ -72,6 +63,19 @@ class Hasher(ABC):
         """Tell the watcher, if any, how the fit is going."""
         if self.on_epoch is not None:
             self.on_epoch(record)
+
+    def _check_fit(self, image: np.ndarray, text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        image, text = check_view(image, "image"), check_view(text, "text")
+        if len(image) != len(text):
+            raise InputError(
+                f"image has {len(image)} rows and text {len(text)}; fit needs paired rows"
+            )
+        if len(image) < self.bits:
+            raise InputError(
+                f"{len(image)} training pairs were given; {self.bits} bits need at least as many"
+            )
+        self.n_image_features_, self.n_text_features_ = image.shape[1], text.shape[1]
+        return image, text
 
     def _check_encode(self, x: np.ndarray, view: str, learned: str) -> np.ndarray:
         if not hasattr(self, learned):

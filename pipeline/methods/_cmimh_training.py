@@ -1,0 +1,188 @@
+"""Training of CMIMH models, any number of equal shape at once, resumable from a checkpoint."""
+
+import hashlib
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.files import whole
+from pipeline.methods._cmimh_networks import Networks
+from pipeline.seeds import derive
+
+if TYPE_CHECKING:
+    from pipeline.methods.cmimh import CMIMH
+
+WEIGHTS = ("intra", "inter", "gap", "tc", "balance")
+
+
+class Training:
+    """S models in training: networks, optimiser, one random stream per model, epochs done.
+
+    models         equal but for their seeds and weights
+    images, texts  each model's features (n, d_v), (n, d_t)
+    """
+
+    def __init__(
+        self,
+        models: Sequence["CMIMH"],
+        images: Sequence[np.ndarray],
+        texts: Sequence[np.ndarray],
+        device: torch.device,
+    ) -> None:
+        self.models, self.first, self.device = models, models[0], device
+        self.rows = len(images[0])
+        self.views = [_tensors(view, device) for view in (images, texts)]
+        self.scalers = [_scaler(view, self.first.scaling) for view in self.views]
+        self.weights = {
+            name: torch.tensor([float(getattr(m, f"w_{name}")) for m in models], device=device)
+            for name in WEIGHTS
+        }
+        self.generators = [
+            torch.Generator(device).manual_seed(derive(m.seed, "cmimh", m.bits)) for m in models
+        ]
+        self.networks = self._networks()
+        self.optimiser = self._optimiser()
+        self.done = 0
+
+    def _networks(self) -> Networks:
+        m = self.first
+        networks = Networks(
+            len(self.models),
+            (self.views[0][0].shape[1], self.views[1][0].shape[1]),
+            m.bits,
+            coder=[m.hidden] * 2 if m.encoder == "mlp" else [],
+            hidden=m.hidden,
+            judge=m.judge,
+        ).to(self.device)
+        networks.initialise(self.generators)
+        some = [torch.arange(min(self.rows, 2048), device=self.device)] * len(self.models)
+        networks.spread_logits(self._batch(some), m.spread)
+        return networks
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        m, net = self.first, self.networks
+        decoders = list(net.decoder.parameters())
+        others = [*net.encoder.parameters(), *net.critic.parameters(), *net.classifier.parameters()]
+        groups = [
+            {"params": others, "lr": m.lr, "base": m.lr},
+            {"params": decoders, "lr": m.lr_decoder, "base": m.lr_decoder},
+        ]
+        if m.optimiser == "adam":
+            return torch.optim.Adam(groups, weight_decay=m.weight_decay, fused=True)
+        return torch.optim.SGD(
+            groups, lr=m.lr, momentum=m.momentum, weight_decay=m.weight_decay, fused=True
+        )
+
+    def epoch(self) -> list[dict[str, Any]]:
+        """Train one epoch, every row at most once; each model's record, the terms' means."""
+        steps = -(-self.rows // self.first.batch_size)
+        size = self.rows // steps
+        orders = [
+            torch.randperm(self.rows, generator=g, device=self.device) for g in self.generators
+        ]
+        self._anneal()
+        weights = self.weights | {"gap": self.weights["gap"] * self._warmth()}
+        sums: dict[str, Tensor] = {}
+        for start in range(0, steps * size, size):
+            terms = self._step([order[start : start + size] for order in orders], weights)
+            sums = {name: sums.get(name, 0) + value.detach() for name, value in terms.items()}
+        self.done += 1
+        means = {name: (value / steps).tolist() for name, value in sums.items()}
+        return [
+            {"epoch": self.done} | {name: values[s] for name, values in means.items()}
+            for s in range(len(self.models))
+        ]
+
+    def _step(self, rows: Sequence[Tensor], weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        samples = 0 if self.first.critic == "mean" else int(self.first.critic)
+        total, terms = self.networks.objective(self._batch(rows), weights, self._draw, samples)
+        self.optimiser.zero_grad(set_to_none=True)
+        total.sum().backward()
+        self.optimiser.step()
+        return terms
+
+    def _anneal(self) -> None:
+        """Both rates fall along half a cosine, from the given ones to 0."""
+        if self.first.anneal:
+            factor = (1 + math.cos(math.pi * self.done / self.first.epochs)) / 2
+            for group in self.optimiser.param_groups:
+                group["lr"] = group["base"] * factor
+
+    def _warmth(self) -> float:
+        """The share of the gap weight in force: grows linearly to 1 during the warm-up."""
+        warm_up = self.first.warm_up * self.first.epochs
+        return min(1.0, self.done / warm_up) if warm_up else 1.0
+
+    def _batch(self, rows: Sequence[Tensor]) -> list[Tensor]:
+        """Both views of each model's own rows, scaled: (S, B, d)."""
+        return [
+            (torch.stack([x[r] for x, r in zip(view, rows, strict=True)]) - mean) * factor
+            for view, (mean, factor) in zip(self.views, self.scalers, strict=True)
+        ]
+
+    def _draw(self, shape: Sequence[int]) -> Tensor:
+        """U(0, 1) noise (S, *shape), each model from its own stream."""
+        noise = [torch.rand(tuple(shape), generator=g, device=self.device) for g in self.generators]
+        return torch.stack(noise)
+
+    def save(self, path: Path) -> None:
+        """Write everything that the coming epochs depend on."""
+        state = {
+            "of": self._identity(),
+            "done": self.done,
+            "networks": self.networks.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generators": [g.get_state() for g in self.generators],
+            "time": time.time(),
+        }
+        with whole(path) as part:
+            torch.save(state, part)
+
+    def resume(self, path: Path) -> bool:
+        """Go on from a checkpoint; False, and nothing done, if it is of another training."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["of"] != self._identity():
+            return False
+        self.networks.load_state_dict(state["networks"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        for generator, saved in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(saved.cpu())
+        self.done = state["done"]
+        return True
+
+    def _identity(self) -> str:
+        """A digest of the models' parameters and their data."""
+        digest = hashlib.sha256()
+        for model in self.models:
+            digest.update(repr(sorted(model.params().items())).encode())
+        for mean, factor in self.scalers:
+            digest.update(mean.cpu().numpy().tobytes() + factor.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def _tensors(view: Sequence[np.ndarray], device: torch.device) -> list[Tensor]:
+    """Float32 tensors; models that share an array share the tensor."""
+    shared: dict[int, Tensor] = {}
+    for x in view:
+        if id(x) not in shared:
+            shared[id(x)] = torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(device)
+    return [shared[id(x)] for x in view]
+
+
+def _scaler(view: Sequence[Tensor], scaling: str) -> tuple[Tensor, Tensor]:
+    """Mean and factor, (S, 1, d), that bring each model's view to mean square 1.
+
+    scaling  'view': one factor for all features; 'feature': one for each
+    """
+    mean = torch.stack([x.mean(dim=0, keepdim=True) for x in view])
+    variance = torch.stack([x.var(dim=0, correction=0, keepdim=True) for x in view])
+    overall = variance.mean(dim=2, keepdim=True).clamp_min(1e-30)
+    if scaling == "view":
+        variance = overall.expand_as(variance)
+    return mean, variance.clamp_min(1e-6 * overall).rsqrt()

@@ -1,0 +1,213 @@
+"""CMIMH: cross-modal hashing by maximising mutual information (Hoang et al., TNNLS 34(9), 2023)."""
+
+import inspect
+import logging
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pipeline.errors import InputError
+from pipeline.methods._cmimh_diagnosis import diagnose, fresh_classifier
+from pipeline.methods._cmimh_training import WEIGHTS, Training
+from pipeline.methods._deep import device_of
+from pipeline.methods.base import Hasher
+from pipeline.seeds import derive
+
+log = logging.getLogger(__name__)
+BLOCK = 8192  # rows encoded at a time
+CHECKPOINT_SECONDS = 30.0  # at least so long between two checkpoints
+NO_BOUND = -2 * math.log(2)  # the Jensen-Shannon bound of a critic that cannot tell pairs apart
+
+
+class CollapseError(RuntimeError):
+    """Training ended with codes that tell nothing about their input."""
+
+
+class CMIMH(Hasher):
+    """Cross-Modal Info-Max Hashing.
+
+    critic      what the critic sees: 'mean' (Bernoulli means) or a number of sampled pairs
+    encoder     'mlp' (two hidden layers) or 'linear'
+    w_*         weights of Eq. 14; 0 leaves the term out
+    epochs, batch_size
+    lr          rate of encoders, critics and classifiers; lr_decoder that of the decoders
+    momentum, weight_decay, optimiser ('sgd' or 'adam'), anneal (both rates, half a cosine)
+    warm_up     share of the epochs over which w_gap grows from 0
+    scaling     of the features: one factor per 'view', or one per 'feature'
+    spread      standard deviation of the logits at the start
+    hidden      width of encoders and decoders; judge: width of critics and classifiers
+    device      'auto', 'cpu', 'cuda'
+    """
+
+    #: where the state of the training is kept from time to time, if anywhere; an interrupted fit
+    #: goes on from there; whoever sets it removes the file once the codes are safe
+    checkpoint: Path | None = None
+
+    def __init__(
+        self,
+        bits: int,
+        seed: int,
+        *,
+        critic: Literal["mean"] | int = "mean",
+        encoder: Literal["mlp", "linear"] = "mlp",
+        w_intra: float = 20.0,
+        w_inter: float = 1.0,
+        w_gap: float = 2.0,
+        w_tc: float = 0.05,
+        w_balance: float = 0.1,
+        epochs: int = 40,
+        batch_size: int = 256,
+        lr: float = 0.03,
+        lr_decoder: float = 0.001,
+        momentum: float = 0.9,
+        weight_decay: float = 5e-4,
+        optimiser: Literal["sgd", "adam"] = "sgd",
+        anneal: bool = True,
+        warm_up: float = 1 / 3,
+        scaling: Literal["view", "feature"] = "view",
+        spread: float = 1.0,
+        hidden: int = 1024,
+        judge: int = 512,
+        device: str = "auto",
+    ) -> None:
+        self.bits, self.seed = bits, seed
+        self.critic, self.encoder = critic, encoder
+        self.w_intra, self.w_inter, self.w_gap = w_intra, w_inter, w_gap
+        self.w_tc, self.w_balance = w_tc, w_balance
+        self.epochs, self.batch_size = epochs, batch_size
+        self.lr, self.lr_decoder = lr, lr_decoder
+        self.momentum, self.weight_decay = momentum, weight_decay
+        self.optimiser, self.anneal, self.warm_up = optimiser, anneal, warm_up
+        self.scaling, self.spread = scaling, spread
+        self.hidden, self.judge = hidden, judge
+        self.device = device
+
+    def params(self) -> dict[str, Any]:
+        """The constructor's arguments by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    @classmethod
+    def fit_many(
+        cls, models: Sequence[Self], images: Sequence[np.ndarray], texts: Sequence[np.ndarray]
+    ) -> None:
+        """Fit several models at once, each on its own features, as if one by one but faster.
+
+        The models may differ in their seeds and weights only, and their features must be of equal
+        shapes. Each has its own random stream, so what it learns does not depend on the others.
+        The first model's ``checkpoint`` serves all.
+        """
+        views = [
+            model._check_fit(image, text)
+            for model, image, text in zip(models, images, texts, strict=True)
+        ]
+        _check_alike(models, views)
+        images, texts = zip(*views, strict=True)
+        training = Training(models, images, texts, device_of(models[0].device))
+        _train(training, models[0].checkpoint)
+        for s, model in enumerate(models):
+            model.networks_ = training.networks.select(s)
+            model.scalers_ = [(mean[s], factor[s]) for mean, factor in training.scalers]
+            model.device_ = training.device
+            model._check_alive(images[s], texts[s])
+
+    def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
+        self.fit_many([self], [image], [text])
+
+    def _encode_image(self, x: np.ndarray) -> np.ndarray:
+        return (self._means(0, x) > 0.5).cpu().numpy()
+
+    def _encode_text(self, x: np.ndarray) -> np.ndarray:
+        return (self._means(1, x) > 0.5).cpu().numpy()
+
+    @torch.no_grad()
+    def _means(self, view: int, x: np.ndarray) -> Tensor:
+        """The Bernoulli means of one view's rows, (n, bits), block by block."""
+        mean, factor = self.scalers_[view]
+        means = []
+        for start in range(0, len(x), BLOCK):
+            rows = torch.from_numpy(np.asarray(x[start : start + BLOCK], np.float32))
+            scaled = (rows.to(self.device_) - mean) * factor
+            means.append(torch.sigmoid(self.networks_.encoder[view](scaled[None])[0]))
+        return torch.cat(means)
+
+    def diagnose(self, image: np.ndarray, text: np.ndarray) -> dict[str, np.ndarray]:
+        """tc_image, tc_text, p_histogram_image, p_histogram_text, mi_bound, mean_abs.
+
+        TC is the estimate of the classifiers trained with the model; a model trained without the
+        term has none, so classifiers are then trained on the given rows.
+        """
+        p = [self._means(0, image), self._means(1, text)]
+        generator = torch.Generator().manual_seed(derive(self.seed, "cmimh", "diagnose"))
+        classifiers = (
+            self.networks_.classifier
+            if self.w_tc
+            else [
+                fresh_classifier(
+                    v, width=self.judge, batch_size=self.batch_size, generator=generator
+                )
+                for v in p
+            ]
+        )
+        return diagnose(self.networks_, p, batch_size=self.batch_size, classifiers=classifiers)
+
+    def _check_alive(self, image: np.ndarray, text: np.ndarray) -> None:
+        """Raise CollapseError if the codes of the training rows (at most 4,096) say nothing."""
+        p = [self._means(0, image[:BLOCK]), self._means(1, text[:BLOCK])]
+        away = float(torch.cat(p).sub(0.5).abs().mean())
+        bound = float(self.networks_.bound([v[None, :1024] for v in p]))
+        constant = [(v > 0.5).all(dim=0) | (v <= 0.5).all(dim=0) for v in p]
+        silent = away < 0.01 and (not self.w_inter or bound < NO_BOUND + 0.01)
+        if silent or any(bool(c.all()) for c in constant):
+            raise CollapseError(
+                f"the codes collapsed (seed {self.seed}, {self.bits} bits: mean |p - 1/2| is "
+                f"{away:.4f}, the mutual information bound {bound:.3f} with {NO_BOUND:.3f} telling "
+                f"nothing, {int(constant[0].sum())} image and {int(constant[1].sum())} text bits "
+                "constant); a smaller w_gap, a larger w_intra or another rate is needed"
+            )
+
+
+def _check_alike(models: Sequence[CMIMH], views: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    own = {"seed", *(f"w_{name}" for name in WEIGHTS)}
+    for model, view in zip(models, views, strict=True):
+        differs = [
+            name
+            for name, value in model.params().items()
+            if name not in own and value != getattr(models[0], name)
+        ]
+        if differs:
+            raise InputError(
+                f"models trained together differ in {', '.join(differs)}; "
+                "only seeds and weights may differ"
+            )
+        if [x.shape for x in view] != [x.shape for x in views[0]]:
+            raise InputError("models trained together need features of equal shapes")
+
+
+def _train(training: Training, checkpoint: Path | None) -> None:
+    """All epochs, from the checkpoint if there is one."""
+    if checkpoint is not None and checkpoint.exists():
+        if training.resume(checkpoint):
+            log.info("going on after epoch %d from %s", training.done, checkpoint)
+        else:
+            log.warning("%s is of another training; starting anew", checkpoint)
+    saved = time.monotonic()
+    epochs = range(training.done, training.first.epochs)
+    for _ in tqdm(epochs, desc="epochs", mininterval=1, disable=None):
+        for model, record in zip(training.models, training.epoch(), strict=True):
+            if not math.isfinite(record["loss"]):
+                raise CollapseError(
+                    f"the loss became {record['loss']} in epoch {record['epoch']} "
+                    f"(seed {model.seed}); a smaller learning rate is needed"
+                )
+            model.report(**record)
+            model.last_ = record
+        if checkpoint is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
+            training.save(checkpoint)
+            saved = time.monotonic()
