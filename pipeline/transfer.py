@@ -122,7 +122,9 @@ def _check_status(answer: requests.Response, part: Path) -> None:
 
 def _continued(answer: requests.Response, part: Path, start: int, size: int | None) -> int:
     """The whole file's length from an answer that goes on at ``start``, or start over."""
-    found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", answer.headers.get("Content-Range", ""))
+    found = re.fullmatch(
+        r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", answer.headers.get("Content-Range", "")
+    )
     first, last, total = map(int, found.groups()) if found else (-1, -1, -1)
     etags = {answer.headers.get("ETag"), _memory(part).get("etag")} - {None}
     if (
@@ -142,7 +144,7 @@ def _announced(answer: requests.Response, size: int | None, digest_known: bool) 
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise Lasting("sends an encoded copy instead of the file itself")
     told = answer.headers.get("Content-Length", "")
-    length = int(told) if told.isdecimal() else None
+    length = int(told) if re.fullmatch(r"[0-9]{1,18}", told) else None
     if size is not None and length not in (None, size):
         raise Lasting(f"offers {length:,} bytes instead of {size:,}")
     chunked = "chunked" in answer.headers.get("Transfer-Encoding", "")

@@ -1,0 +1,82 @@
+"""Data sets, one module per kind: where its raw files come from, and raw files -> pairs.
+
+A kind is a module of this package with ``FILES``, a tuple of ``pipeline.download.Remote`` (empty
+when nothing is downloaded), and ``pairs(raw, **options)``, whose keyword-only parameters are the
+options that a data set of this kind may be given in the config.
+"""
+
+import inspect
+import logging
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.store import Pairs
+
+if TYPE_CHECKING:
+    from pipeline.download import Remote
+
+_log = logging.getLogger(__name__)
+
+
+def available() -> list[str]:
+    """The names of all kinds: the modules of this package that are not marked private."""
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in names if not name.startswith("_"))
+
+
+def files(kind: str) -> tuple["Remote", ...]:
+    """What a data set of this kind downloads."""
+    return _module(kind).FILES
+
+
+def load(kind: str, raw: Path | str, **options: Any) -> Pairs:
+    """The pairs of a data set of this kind, from the raw files in the folder ``raw``.
+
+    Raises InputError for a kind or an option that is not known, and for whatever is wrong with
+    the raw files.
+    """
+    pairs = _module(kind).pairs
+    known = [
+        p.name for p in inspect.signature(pairs).parameters.values() if p.kind is p.KEYWORD_ONLY
+    ]
+    if unknown := sorted(set(options) - set(known)):
+        raise InputError(
+            f"a data set of kind {kind} has no option {', '.join(unknown)}; "
+            f"it takes {', '.join(known) or 'none'}"
+        )
+    loaded = pairs(Path(raw), **options)
+    if len(loaded) == 0:
+        raise InputError(f"{raw}: no pair is left of this {kind} data set")
+    _log.info("%s: %s", kind, describe(loaded))
+    return loaded
+
+
+def describe(pairs: Pairs) -> str:
+    """The counts of a data set in one line."""
+    texts = []
+    if pairs.tags is not None:
+        texts.append(f"{pairs.tags.shape[1]:,} tags")
+    if pairs.captions is not None:
+        texts.append(f"{sum(map(len, pairs.captions)):,} captions")
+    counts = np.asarray(pairs.labels).sum(axis=0, dtype=np.int64)
+    labels = f"{len(counts)} labels"
+    if len(counts):
+        top = int(counts.argmax())
+        labels += f", most frequent {pairs.label_names[top]} ({counts[top]:,})"
+    parts = [f"{len(pairs):,} pairs", *texts, labels]
+    if pairs.partition is not None:
+        names, sizes = np.unique(np.asarray(pairs.partition, dtype=str), return_counts=True)
+        parts += [f"{n:,} {name or 'undivided'}" for name, n in zip(names, sizes, strict=True)]
+    return ", ".join(parts)
+
+
+def _module(kind: str) -> ModuleType:
+    if kind not in available():
+        raise InputError(f"unknown kind of data set {kind!r}; known are {', '.join(available())}")
+    return import_module(f"{__name__}.{kind}")
