@@ -62,7 +62,6 @@ def _pairs(a: argparse.Namespace) -> None:
 
     pairs = datasets.load(a.kind, a.raw, **a.options)
     store.write_pairs(a.out, pairs, Provenance("pairs", {"kind": a.kind, **a.options}))
-    print(datasets.describe(pairs))
 
 
 def _encode(a: argparse.Namespace) -> None:
@@ -132,11 +131,10 @@ def _evaluate(a: argparse.Namespace) -> None:
         store.read_splits(a.splits),
         store.read_labels(a.pairs),
         phase=a.phase,
-        map_at=a.map_at,
-        precision_up_to=a.precision_up_to,
+        map_at=[k if k == "all" else int(k) for k in a.map_at],
     )
     inputs = {"codes": a.codes, "splits": a.splits, "pairs": a.pairs}
-    params = {"phase": a.phase, "map_at": a.map_at, "precision_up_to": a.precision_up_to}
+    params = {"phase": a.phase, "map_at": a.map_at}
     seeds = list(store.read_splits(a.splits))
     store.write_metrics(a.out, metrics, seeds, Provenance("evaluate", params, inputs))
 
@@ -215,8 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("--codes", "--splits", "--pairs", "--out"):
         add(name, type=Path, required=True)
     add("--phase", choices=("test", "validation"), default="test")
-    add("--map-at", nargs="+", required=True, type=lambda k: None if k == "all" else int(k))
-    add("--precision-up-to", type=int, default=1000)
+    add("--map-at", nargs="+", required=True, help="cut-offs of mAP: numbers, or all")
 
     for name, run, about in (
         ("table", _table, "write a table as CSV, Markdown and LaTeX"),

@@ -20,8 +20,7 @@ def evaluate_tasks(
     labels: np.ndarray,
     *,
     phase: str,
-    map_at: Sequence[int | None],
-    precision_up_to: int,
+    map_at: Sequence[int | str],
 ) -> dict[str, dict[str, np.ndarray]]:
     """Metrics by group (a task, or 'codes') and name, the first axis of every array the seed.
 
@@ -40,7 +39,6 @@ def evaluate_tasks(
                 labels[queries],
                 labels[database],
                 k=map_at,
-                precision_up_to=precision_up_to,
             )
             groups[task].append(result.arrays())
         groups["codes"].append(_of_codes(views, database))

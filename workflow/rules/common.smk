@@ -52,6 +52,11 @@ def dataset_options(dataset):
     return {k: v for k, v in config["datasets"][dataset].items() if k not in ours}
 
 
+def pairs_options(dataset):
+    """The same, as far as they shape the pairs: those of `scenes` shape the drawing."""
+    return {} if kind_of(dataset) == "scenes" else dataset_options(dataset)
+
+
 def gpu_for(module):
     """One GPU for stages that compute with torch, unless the config keeps to the CPU."""
     return int(config["device"] != "cpu" and uses(module, "torch"))
@@ -121,8 +126,3 @@ def cell_files(w):
     cells = [cell for cell in spec_of(w)["cells"] if "missing" not in cell]
     codes = [c["codes_file"] for c in cells] if "TC" in spec_of(w)["metrics"] else []
     return [cell[key] for cell in cells] + codes
-
-
-def gallery_inputs(dataset):
-    """What the gallery of a data set shows: the first experiment's codes at its first setting."""
-    return []

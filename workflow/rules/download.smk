@@ -49,7 +49,7 @@ rule pairs:
     params:
         kind=lambda w: kind_of(w.dataset),
         raw=lambda w: raw_folder(w.dataset),
-        options=lambda w: json.dumps(dataset_options(w.dataset)),
+        options=lambda w: json.dumps(pairs_options(w.dataset)),
     log:
         "logs/pairs/{dataset}.log",
     resources:

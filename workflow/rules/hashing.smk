@@ -42,7 +42,6 @@ rule evaluate:
         f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}/{{phase}}.h5",
     params:
         map_at=config["evaluation"]["map_at"],
-        precision_up_to=config["evaluation"]["precision_up_to"],
     log:
         "logs/evaluate/{dataset}/{features}/{split}/{method}/{bits}-{phase}.log",
     threads: 2
@@ -54,4 +53,4 @@ rule evaluate:
     shell:
         "python -m pipeline evaluate --codes {input.codes:q} --splits {input.splits:q}"
         " --pairs {input.pairs:q} --phase {wildcards.phase} --map-at {params.map_at}"
-        " --precision-up-to {params.precision_up_to} --out {output:q} --log {log:q}"
+        " --out {output:q} --log {log:q}"
