@@ -76,7 +76,7 @@ def remotes(dataset):
 def raw_files(dataset):
     """The raw files that the stages of a data set read, as far as the workflow makes them."""
     if kind_of(dataset) == "scenes":
-        return [f"{raw_folder(dataset)}/scenes.jsonl"]
+        return [f"{raw_folder(dataset)}/scenes.{end}" for end in ("jsonl", "zip")]
     return [f"{raw_folder(dataset)}/{f.name}" for f in remotes(dataset)]
 
 

@@ -26,9 +26,10 @@ rule draw_scenes:
     input:
         code=sources("pipeline.datasets.scenes"),
     output:
-        f"{RAW}/{{dataset}}/scenes.jsonl",
+        table=f"{RAW}/{{dataset}}/scenes.jsonl",
+        images=f"{RAW}/{{dataset}}/scenes.zip",
     params:
-        folder=subpath(output[0], parent=True),
+        folder=subpath(output.table, parent=True),
         options=lambda w: json.dumps(dataset_options(w.dataset)),
     log:
         "logs/draw/{dataset}.log",
