@@ -3,6 +3,7 @@
 A painter draws its thing about one unit high, its foot at the pen's origin, mainly in ``colour``.
 """
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -133,7 +134,11 @@ def car(pen: Pen, colour: Colour, rng: np.random.Generator) -> None:
 
 
 def train(pen: Pen, colour: Colour, rng: np.random.Generator) -> None:
-    """An engine with a chimney and steam, its wagons behind it, on a track."""
+    """An engine with a chimney and steam, its wagons behind it, on a track.
+
+    The foot is below the middle of the train, not of the engine.
+    """
+    pen = replace(pen, x=pen.x + (-1.2 if pen.flip else 1.2) * pen.size)
     pen.line([(-6, 0), (6, 0)], 0.05, (0.3, 0.28, 0.28))
     pen.box(-0.1, 0.12, 0.8, 0.5, colour)
     pen.box(-0.1, 0.12, 0.25, 0.78, shade(colour, 0.8))
