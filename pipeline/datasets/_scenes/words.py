@@ -58,7 +58,7 @@ _NOISE = (
 )  # fmt: skip
 
 _PHRASES: Mapping[str, tuple[str, ...]] = {
-    "tree": ("{a} tree", "some trees", "a group of trees", "a few tall trees"),
+    "tree": ("a tree", "some trees", "a group of trees", "a few tall trees"),
     "bird": ("{a} bird", "birds", "a bird in flight", "some gulls"),
     "flower": ("{c} flowers", "some flowers in bloom", "a patch of {c} blossoms"),
     "house": ("{a} house", "a small cottage", "a little {c} home"),
