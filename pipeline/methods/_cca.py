@@ -1,17 +1,12 @@
 """Regularised canonical correlation analysis, which CVH, PDH and ACQ start from."""
 
-import logging
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh
 
 from pipeline.errors import InputError
-
-log = logging.getLogger(__name__)
-
-#: an eigenvalue of a scatter matrix below this share of the largest one counts as zero
-RANK_TOLERANCE = 1e-10
+from pipeline.methods._views import centre, spanned
 
 
 class CanonicalPairs(NamedTuple):
@@ -29,13 +24,6 @@ class CanonicalPairs(NamedTuple):
     correlations: np.ndarray
 
 
-def centre(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``x`` (n, d) in float64 minus its mean, and the mean (d,)."""
-    x = x.astype(np.float64)
-    mean = x.mean(axis=0)
-    return x - mean, mean
-
-
 def inverse_root(x: np.ndarray, ridge: float, name: str) -> np.ndarray:
     """F (d, r) with F F' = the ridged inverse of the scatter X'X on the r directions it spans.
 
@@ -44,7 +32,7 @@ def inverse_root(x: np.ndarray, ridge: float, name: str) -> np.ndarray:
     name   of the view, for the error that a view without any variation is
     """
     values, vectors = eigh(x.T @ x)
-    kept = values > max(RANK_TOLERANCE * values[-1], np.finfo(float).tiny)
+    kept = spanned(values)
     if not kept.any():
         raise InputError(f"all rows of {name} are equal; there is nothing to learn from")
     return vectors[:, kept] / np.sqrt(values[kept] + ridge * values.mean())
@@ -80,16 +68,3 @@ def directions(pairs: CanonicalPairs, bits: int, rng: np.random.Generator) -> np
     rank = len(pairs.correlations)
     random = pairs.correlations[:, None] * rng.standard_normal((rank, max(bits - rank, 0)))
     return np.hstack([np.eye(rank, min(bits, rank)), random])
-
-
-def warn_if_short(method: str, bits: int, rank: int, surplus: str) -> None:
-    """Say through the log that only ``rank`` of the ``bits`` bits asked for can be independent."""
-    if bits > rank:
-        log.warning(
-            "%s: %d bits are asked for, but a view has rank %d; the other %d bits are %s",
-            method,
-            bits,
-            rank,
-            bits - rank,
-            surplus,
-        )

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pipeline.methods._cca import cca, directions, warn_if_short
+from pipeline.methods._cca import cca, directions
+from pipeline.methods._views import warn_if_short
 from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 

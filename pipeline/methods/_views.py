@@ -1,0 +1,55 @@
+"""What the shallow methods ask of a view: centred rows, unit rows, signs, its rank."""
+
+import logging
+
+import numpy as np
+from scipy.linalg import eigvalsh
+
+log = logging.getLogger(__name__)
+
+#: an eigenvalue of a scatter matrix below this share of the largest one counts as zero
+RANK_TOLERANCE = 1e-10
+
+
+def centre(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``x`` (n, d) in float64 minus its mean, and the mean (d,)."""
+    x = x.astype(np.float64)
+    mean = x.mean(axis=0)
+    return x - mean, mean
+
+
+def unit_rows(x: np.ndarray) -> np.ndarray:
+    """Rows of Euclidean norm one in float64; a row of zeros stays zero."""
+    x = x.astype(np.float64)
+    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    return x / np.where(norms > 0, norms, 1.0)
+
+
+def signs(x: np.ndarray) -> np.ndarray:
+    """+1.0 where positive, else -1.0: a bit is set where the projection is above zero."""
+    return np.where(x > 0, 1.0, -1.0)
+
+
+def spanned(eigenvalues: np.ndarray) -> np.ndarray:
+    """Which eigenvalues (d,) of a scatter matrix are not zero but for rounding."""
+    floor = max(RANK_TOLERANCE * eigenvalues.max(), np.finfo(float).tiny)
+    return eigenvalues > floor
+
+
+def warn_if_narrow(method: str, bits: int, *views: np.ndarray) -> None:
+    """Say through the log that a centred view (n, d) has a smaller rank than there are bits."""
+    rank = min(int(spanned(eigvalsh(x.T @ x)).sum()) for x in views)
+    warn_if_short(method, bits, rank, "further hyperplanes through the same few dimensions")
+
+
+def warn_if_short(method: str, bits: int, rank: int, surplus: str) -> None:
+    """Say through the log that only ``rank`` of ``bits`` bits can be linearly independent."""
+    if bits > rank:
+        log.warning(
+            "%s: %d bits are asked for, but a view has rank %d; the other %d bits are %s",
+            method,
+            bits,
+            rank,
+            bits - rank,
+            surplus,
+        )
