@@ -26,10 +26,7 @@ _BASES = (
     "http://dl.nextcenter.org/public/nuswide",
 )
 _NOTE = "hosts of this set come and go; copies are on Kaggle (xinleili/nuswide) and elsewhere"
-GROUND_TRUTH, TAGS, CONCEPTS, IMAGE_LIST = (
-    *("Groundtruth.zip", "NUS_WID_Tags.zip"),
-    *("ConceptsList.zip", "ImageList.zip"),
-)
+GROUND_TRUTH, TAGS, IMAGE_LIST = "Groundtruth.zip", "NUS_WID_Tags.zip", "ImageList.zip"
 LOW_LEVEL = "NUS_WID_Low_Level_Features.rar"
 
 
@@ -37,7 +34,7 @@ def _remote(name: str) -> Remote:
     return Remote(name, tuple(f"{base}/{name}" for base in _BASES), note=_NOTE)
 
 
-FILES = tuple(_remote(name) for name in (GROUND_TRUTH, TAGS, CONCEPTS, IMAGE_LIST))
+FILES = tuple(_remote(name) for name in (GROUND_TRUTH, TAGS, IMAGE_LIST))
 OPTIONAL_FILES = (_remote(LOW_LEVEL),)
 """Of use for the image encoder ``sift_bow`` only."""
 _TAGS = 1000

@@ -51,6 +51,8 @@ def _official_rows(pairs: Pairs) -> np.ndarray:
 
 
 def _finite(block: np.ndarray, first: int, where: str) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused
+        block = block.astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
     if len(bad):
         raise InputError(
