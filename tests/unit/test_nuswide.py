@@ -1,0 +1,196 @@
+"""NUS-WIDE: the counts of the real ground truth, and every quirk of the official files."""
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from pipeline import datasets, store
+from pipeline.datasets._sift import sift_bow
+from pipeline.errors import InputError
+from pipeline.features.given import write_sift_features
+
+TOP_10 = [
+    "sky",
+    "clouds",
+    "person",
+    "water",
+    "animal",
+    "grass",
+    "buildings",
+    "window",
+    "plants",
+    "lake",
+]
+CONCEPTS = {"lake": "00001", "sky": "11100", "sea": "01010"}  # rows 0 to 4
+TAGS = np.random.default_rng(0).integers(0, 2, (5, 1000))
+TAG_LIST = [f"tag{j}" for j in range(1000)]
+IMAGE_LIST = [f"dir{i}\\000{i}_77{i}.jpg" for i in range(5)]
+
+
+def tag_lines(rows=TAGS, tail="\t"):
+    """The official form: columns ended by tabs, the last one as well."""
+    return ["\t".join(map(str, row)) + tail for row in rows]
+
+
+def make(folder, *, concepts=CONCEPTS, tags=None, tag_list=TAG_LIST, images=IMAGE_LIST, ends="\n"):
+    def text(lines):
+        return ends.join(lines) + ends
+
+    with zipfile.ZipFile(folder / "Groundtruth.zip", "w") as archive:
+        for name, column in concepts.items():
+            archive.writestr(f"Groundtruth/AllLabels/Labels_{name}.txt", text(column))
+        archive.writestr("Groundtruth/TrainTestLabels/Labels_lake_Train.txt", "-1130179\n")
+    with zipfile.ZipFile(folder / "NUS_WID_Tags.zip", "w") as archive:
+        archive.writestr("NUS_WID_Tags/AllTags1k.txt", text(tag_lines() if tags is None else tags))
+        archive.writestr("NUS_WID_Tags/All_Tags.txt", text(["0 wrong tag0"] * 5))
+        archive.writestr("NUS_WID_Tags/TagList1k.txt", text(tag_list))
+    with zipfile.ZipFile(folder / "ImageList.zip", "w") as archive:
+        archive.writestr("ImageList/TestImagelist.txt", text(["wrong"]))
+        archive.writestr("ImageList/TrainImagelist.txt", text(["wrong"]))
+        archive.writestr("ImageList/Imagelist.txt", text(images))
+    return folder
+
+
+def load(folder, **options):
+    return datasets.load("nuswide", folder, **{"concepts": 2, **options})
+
+
+def test_real_ground_truth_gives_the_published_counts(shared, caplog):
+    pairs = datasets.load("nuswide", shared / "data" / "nuswide")
+    assert len(pairs) == 186_577 and pairs.label_names == TOP_10
+    assert pairs.labels.shape == (186_577, 10) and pairs.labels[:, 0].sum() == 74_190
+    assert pairs.tags is None and len(pairs.images) == 0
+    assert "have no tags" in caplog.text and "have no image references" in caplog.text
+
+
+def test_all_81_concepts_keep_every_labelled_image(shared):
+    pairs = datasets.load("nuswide", shared / "data" / "nuswide", concepts=81)
+    assert pairs.labels.shape == (209_347, 81)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_pairs_of_a_small_set(tmp_path, ends):
+    pairs = load(make(tmp_path, ends=ends))
+    assert pairs.ids == ["0", "1", "2", "3"] and pairs.label_names == ["sky", "sea"]
+    np.testing.assert_array_equal(pairs.labels, [[1, 0], [1, 1], [1, 0], [0, 1]])
+    np.testing.assert_array_equal(pairs.tags, TAGS[:4])
+    assert list(pairs.tag_names) == TAG_LIST
+
+
+def test_windows_paths_become_references(tmp_path):
+    make(tmp_path, images=["C:\\ImageData\\Flickr\\actor\\0001_1.jpg", *IMAGE_LIST[1:]])
+    assert load(tmp_path).images[:2] == ["images/actor/0001_1.jpg", "images/dir1/0001_771.jpg"]
+    assert load(tmp_path, images="nus.zip/Flickr").images[0] == "nus.zip/Flickr/actor/0001_1.jpg"
+
+
+def test_stray_trailing_columns_are_ignored(tmp_path):
+    pairs = load(make(tmp_path, tags=tag_lines(tail="\t7\t1\t")))
+    np.testing.assert_array_equal(pairs.tags, TAGS[:4])
+
+
+def test_extracted_folders_give_the_same_pairs(tmp_path):
+    packed = load(make(tmp_path))
+    for path in list(tmp_path.iterdir()):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(tmp_path)
+        path.unlink()
+    folder = load(tmp_path)
+    assert folder.ids == packed.ids and folder.images == packed.images
+    np.testing.assert_array_equal(folder.tags, packed.tags)
+
+
+BAD_ROWS = [*tag_lines(TAGS[:3]), "\t".join(["2"] * 1000), tag_lines()[4]]
+FAULTS = {
+    "too few rows": ({"tags": tag_lines(TAGS[:4])}, "AllTags1k.txt: has 4 rows"),
+    "too many rows": ({"tags": [*tag_lines(), *tag_lines()]}, "more rows than the 5"),
+    "other values": ({"tags": BAD_ROWS}, "AllTags1k.txt, line 4: 1,000 columns of 0 or 1"),
+    "few columns": ({"tags": ["0\t1"] * 5}, "line 1: 1,000 columns"),
+    "tag names": ({"tag_list": TAG_LIST[:-1]}, "names 999 tags"),
+    "image rows": ({"images": IMAGE_LIST[:3]}, "Imagelist.txt: has 3 rows"),
+    "image path": ({"images": ["..\\x.jpg"] * 5}, "not the path of an image"),
+    "no image": ({"images": [""] * 5}, "not the path of an image"),
+    "labels": ({"concepts": {"a": ["1", "-1130179"], "b": "01"}}, "line 2: 0 or 1 is needed"),
+    "lengths": ({"concepts": {"a": "10", "b": "011"}}, "differ in length"),
+    "no labels": ({"concepts": {}}, "concepts=2 was given"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_damaged_lists_give_a_sentence(tmp_path, fault):
+    changes, sentence = FAULTS[fault]
+    with pytest.raises(InputError, match=sentence):
+        load(make(tmp_path, **changes))
+
+
+@pytest.mark.parametrize("concepts", [0, 4, -1, "2", 1.5, True, None])
+def test_impossible_number_of_concepts_is_refused(tmp_path, concepts):
+    with pytest.raises(InputError, match="a number from 1 to the 3"):
+        load(make(tmp_path), concepts=concepts)
+
+
+def test_missing_ground_truth_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"Groundtruth.zip: no such file"):
+        load(tmp_path)
+
+
+# --- SIFT words -----------------------------------------------------------------------------------
+
+BOW = np.random.default_rng(1).integers(0, 9, (5, 500))
+
+
+def write_bow(folder, rows=BOW, tail=" "):
+    (folder / "Low_Level_Features").mkdir(exist_ok=True)
+    lines = (" ".join(map(str, row)) + tail + "\n" for row in rows)
+    (folder / "Low_Level_Features/BoW_int.dat").write_text("".join(lines))
+
+
+@pytest.mark.parametrize("tail", [" ", "", " 3 4"])
+def test_sift_words_of_the_kept_rows_become_features(tmp_path, tail):
+    write_bow(make(tmp_path), tail=tail)
+    write_sift_features(load(tmp_path), tmp_path / "out.h5", store.Provenance("encode"))
+    with store.open_features(tmp_path / "out.h5") as features:
+        assert features.valid.all()
+        np.testing.assert_array_equal(features.rows(slice(0, 4)), BOW[:4])
+
+
+def test_sift_words_of_any_rows_keep_their_order(tmp_path):
+    write_bow(tmp_path)
+    (block,) = sift_bow(tmp_path, np.array([1, 4]))
+    np.testing.assert_array_equal(block, BOW[[1, 4]])
+
+
+@pytest.mark.parametrize("rows", [BOW[:3], [[1, 2]] * 5, [["x"] * 500] * 5, [["nan"] * 500] * 5])
+def test_damaged_sift_words_give_a_sentence(tmp_path, rows):
+    write_bow(tmp_path, rows)
+    with pytest.raises(InputError, match=r"BoW_int.dat"):
+        list(sift_bow(tmp_path, np.arange(5)))
+
+
+def test_missing_sift_words_and_extractor_give_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match=r"NUS_WID_Low_Level_Features.rar: no such file"):
+        list(sift_bow(tmp_path, np.arange(5)))
+    (tmp_path / "NUS_WID_Low_Level_Features.rar").write_bytes(b"Rar!")
+    with pytest.raises(InputError, match="needs one of bsdtar, 7zz, 7z, unrar"):
+        list(sift_bow(tmp_path, np.arange(5)))
+
+
+def test_sift_words_are_streamed_out_of_an_archive(tmp_path, monkeypatch):
+    """A stand-in extractor, since the real ones are not everywhere."""
+    write_bow(tmp_path)
+    data = tmp_path / "Low_Level_Features/BoW_int.dat"
+    data.rename(tmp_path / "stream")
+    (tmp_path / "NUS_WID_Low_Level_Features.rar").write_bytes(b"Rar!")
+    tool = tmp_path / "bsdtar"
+    tool.write_text(f'#!/bin/sh\nexec /bin/cat "{tmp_path}/stream"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (block,) = sift_bow(tmp_path, np.array([0, 2]))
+    np.testing.assert_array_equal(block, BOW[[0, 2]])
+
+
+def test_sift_words_are_refused_for_other_data_sets(tmp_path):
+    pairs = store.Pairs(ids=["im1"], labels=np.ones((1, 1)), label_names=["a"])
+    with pytest.raises(InputError, match="NUS-WIDE only"):
+        write_sift_features(pairs, tmp_path / "out.h5", store.Provenance("encode"))
