@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.files import whole
 from pipeline.results.registry import MODALITIES, Measured, metric
-from pipeline.results.style import FAINT, Look, looks, marks, quiet_axes
+from pipeline.results.style import FAINT, Look, looks, quiet_axes
 from pipeline.results.tables import extra_columns, shown, write_csv
 from pipeline.results.views import label
 
@@ -206,9 +206,14 @@ def _line(axes: "Axes", curve: "pd.DataFrame", name: str, look: Look, shift: flo
     x, y, std = (points[key].to_numpy(float) for key in ("x", "y", "std"))
     axes.plot(
         x, y, label=name, color=look.color, linestyle=look.dash, linewidth=look.width,
-        marker=look.marker, markersize=4, markevery=marks(len(x), shift).tolist(),
+        marker=look.marker, markersize=4, markevery=_markers(len(x), shift),
     )  # fmt: skip
     axes.fill_between(x, y - std, y + std, color=look.color, alpha=0.18, linewidth=0)
+
+
+def _markers(count: int, shift: float) -> int | tuple[float, float]:
+    """Few points are all marked; long curves every eighth of their panel, each shifted its own."""
+    return 1 if count <= 16 else (shift / 8, 1 / 8)
 
 
 def _enough(count: int) -> np.ndarray:

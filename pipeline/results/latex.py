@@ -1,7 +1,5 @@
 """A table as LaTeX: booktabs rules, and nothing else that the preamble would have to load."""
 
-from itertools import groupby
-
 from pipeline.results.views import MINUS, Cell, View
 
 _ESCAPES = {
@@ -66,17 +64,13 @@ def _rules(spans: list[tuple[str, int]], first: int) -> str:
 
 
 def _body(view: View) -> list[str]:
-    """The rows; where there are several row labels, a rule between groups of the first."""
-    numbered = list(enumerate(view.rows))
-    if len(view.row_keys) == 1:
-        return [line for i, row in numbered for line in _row(view, i, row)]
+    """The rows; headings stand once, with a rule before each but the first."""
     lines: list[str] = []
-    for _, group in groupby(numbered, key=lambda item: item[1][0]):
-        if lines:
-            lines.append(r"\midrule")
-        for position, (i, row) in enumerate(group):
-            shown = row if position == 0 else ("", *row[1:])
-            lines += _row(view, i, shown)
+    for heading, rows in view.row_groups():
+        lines += [r"\midrule"] if lines else []
+        for position, (i, labels) in enumerate(rows):
+            first = (heading if position == 0 else "",) if view.grouped else ()
+            lines += _row(view, i, first + labels)
     return lines
 
 

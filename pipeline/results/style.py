@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import numpy as np
-
 INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 
 
@@ -94,14 +92,3 @@ def quiet_axes() -> Iterator[None]:
     }
     with matplotlib.rc_context(settings):
         yield
-
-
-def marks(count: int, shift: float) -> np.ndarray:
-    """Where a line of ``count`` points has its markers: everywhere, or eight, ``shift`` (0..1) on.
-
-    Lines with shifts of their own keep their markers apart.
-    """
-    if count <= 16:
-        return np.arange(count)
-    step = count // 8
-    return np.arange(int(shift * step), count, step)

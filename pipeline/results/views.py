@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROWS, COLUMNS = ("task", "method"), ("dataset", "bits")
+_HEADINGS = ("task", "dataset", "metric", "bits")
 MINUS = "\N{MINUS SIGN}"
 _NAMES = {
     "mirflickr25k": "MIR-Flickr25K",
@@ -53,10 +54,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class View:
-    """A table: header labels per row and column, and the cell of each (row, column) number."""
+    """A table: header labels per row and column, and the cell of each (row, column) number.
+
+    grouped  the first label of the rows is a heading for several of them, such as the task
+    """
 
     title: str
     row_keys: Sequence[str]
+    grouped: bool
     rows: Sequence[tuple[str, ...]]
     columns: Sequence[tuple[str, ...]]
     cells: Mapping[tuple[int, int], Cell]
@@ -83,6 +88,14 @@ class View:
         reasons = dict.fromkeys(cell.note for cell in cells if cell.note)
         return [*legend, *(f"Empty cells: {reason}." for reason in reasons)]
 
+    def row_groups(self) -> list[tuple[str, list[tuple[int, tuple[str, ...]]]]]:
+        """(heading, rows below it as (number, other labels)); one group without heading else."""
+        rows = list(enumerate(self.rows))
+        if not self.grouped:
+            return [("", rows)]
+        by_heading = groupby(rows, key=lambda row: row[1][0])
+        return [(name, [(i, labels[1:]) for i, labels in group]) for name, group in by_heading]
+
     def header(self, level: int) -> list[tuple[str, int]]:
         """(label, number of columns it spans) at one level of the column header."""
         groups = groupby(self.columns, key=lambda column: column[: level + 1])
@@ -98,7 +111,8 @@ def view(spec: Mapping[str, Any], table: "pd.DataFrame") -> View:
     column_keys = list(spec.get("columns", COLUMNS))
     means = table[table["seed"] == "mean"]
     _check_distinct(spec["name"], means, [*row_keys, *column_keys])
-    rows = _distinct(means, row_keys)
+    grouped = len(row_keys) > 1 and row_keys[0] in _HEADINGS
+    rows = _distinct(means, row_keys, in_order=grouped)
     columns = _distinct(means, column_keys)
     deviations = _deviations(table, [*row_keys, *column_keys])
     cells = {}
@@ -110,6 +124,7 @@ def view(spec: Mapping[str, Any], table: "pd.DataFrame") -> View:
     return View(
         title=spec.get("title", spec["name"]),
         row_keys=[key.replace("_", " ") for key in row_keys],
+        grouped=grouped,
         rows=[tuple(label(k, v) for k, v in zip(row_keys, row, strict=True)) for row in rows],
         columns=[_column_labels(column_keys, column) for column in columns],
         cells=cells,
@@ -134,9 +149,13 @@ def _column_labels(keys: Sequence[str], values: Sequence[Any]) -> tuple[str, ...
     )
 
 
-def _distinct(means: "pd.DataFrame", keys: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The combinations that occur, grouped by their first keys, each in order of appearance."""
+def _distinct(
+    means: "pd.DataFrame", keys: Sequence[str], in_order: bool = True
+) -> list[tuple[Any, ...]]:
+    """The combinations that occur: as they appear, or in order of their keys one by one."""
     combinations = list(means[list(keys)].drop_duplicates().itertuples(index=False, name=None))
+    if not in_order:
+        return combinations
     seen = [list(dict.fromkeys(means[key])) for key in keys]
     return sorted(combinations, key=lambda c: [s.index(v) for s, v in zip(seen, c, strict=True)])
 

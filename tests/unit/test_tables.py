@@ -250,6 +250,24 @@ def test_markdown_is_shaped_like_the_paper(three):
     assert widths == {4}
 
 
+def test_rows_of_an_ablation_stay_in_the_order_of_the_experiment(tmp_path):
+    """Flags are no headings: only a task, data set, metric or length gathers rows below it."""
+    order = [(True, False), (False, True), (True, True)]
+    made = [cell(tmp_path, intra_mi=a, tc=b, number=i) for i, (a, b) in enumerate(order)]
+    asked = spec(made, rows=["intra_mi", "tc"], columns=["bits", "task"])
+    shaped = view(asked, long_table(asked))
+    assert shaped.rows == [("yes", "no"), ("no", "yes"), ("yes", "yes")]
+    assert [heading for heading, _ in shaped.row_groups()] == [""]
+
+
+def test_tasks_gather_their_rows_below_a_heading(three):
+    shaped = view(three, long_table(three))
+    assert [(name, len(rows)) for name, rows in shaped.row_groups()] == [
+        ("Img → Txt", 7),
+        ("Txt → Img", 7),
+    ]
+
+
 def test_hostile_names_stay_text(tmp_path):
     made = [cell(tmp_path, method=m) for m in ("a|b_<i>", "50%&$x^~\\{")]
     shaped = view(spec(made), long_table(spec(made)))
