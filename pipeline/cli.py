@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.files import write_text
 from pipeline.store import Provenance
 
 log = logging.getLogger(__name__)
@@ -143,12 +144,25 @@ def _table(a: argparse.Namespace) -> None:
     from pipeline.results.tables import write_table
 
     write_table(a.spec, a.out)
+    _write_spec(a)
 
 
 def _figure(a: argparse.Namespace) -> None:
     from pipeline.results.curves import write_figure
 
     write_figure(a.spec, a.out)
+    _write_spec(a)
+
+
+def _write_spec(a: argparse.Namespace) -> None:
+    """What a result was made from, beside it: its settings, seeds and files."""
+    write_text(a.out.with_suffix(".json"), json.dumps(a.spec, indent=1) + "\n")
+
+
+def _report(a: argparse.Namespace) -> None:
+    from pipeline.results.front_page import write_front_page
+
+    write_front_page(a.results, a.galleries, a.config, a.out)
 
 
 # --- arguments ----------------------------------------------------------------------------------
@@ -222,6 +236,12 @@ def _parser() -> argparse.ArgumentParser:
         add = stage(name, run, about)
         add("--spec", type=json.loads, required=True, metavar="JSON")
         add("--out", type=Path, required=True)
+
+    add = stage("report", _report, "write the front page: one HTML file with all results")
+    add("--results", type=Path, nargs="+", required=True, help="the .json beside each result")
+    add("--galleries", type=json.loads, default=[], metavar="JSON")
+    add("--config", type=Path, required=True, help="the commented config, for what is assumed")
+    add("--out", type=Path, required=True)
     return parser
 
 

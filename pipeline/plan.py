@@ -129,6 +129,27 @@ def spec(config: Config, experiment: str, only: str | None = None) -> dict[str, 
     } | {key: entry[key] for key in keys if key in entry}
 
 
+def galleries(config: Config) -> list[dict[str, Any]]:
+    """Per data set of the gallery's experiment, the files of its pairs, splits and two codes."""
+    wish = config["report"]["gallery"]
+    found: dict[str, dict[str, Any]] = {}
+    for setting in settings(config, wish["experiment"]):
+        if setting.bits == wish["bits"] and setting.method in wish["methods"] and wish["queries"]:
+            place = f"{config['artefacts']}/{setting.dataset}"
+            entry = found.setdefault(
+                setting.dataset,
+                {
+                    "title": f"{setting.dataset}, {setting.bits} bits",
+                    "queries": wish["queries"],
+                    "pairs": f"{place}/pairs.h5",
+                    "splits": f"{place}/{setting.features}/{setting.split}/split.h5",
+                    "codes": {},
+                },
+            )
+            entry["codes"][label(setting.method)] = codes_file(config, setting)
+    return [entry for entry in found.values() if len(entry["codes"]) == len(wish["methods"])]
+
+
 def metrics_file(config: Config, setting: Setting, phase: str) -> str:
     """The metrics of a setting on the test queries, or on the validation queries."""
     return f"{config['artefacts']}/{setting.folder}/{phase}.h5"
@@ -150,6 +171,7 @@ def check(config: Config) -> None:
     for name, entry in config["features"].items():
         for view in ("image", "text"):
             _one_of(entry[view], config["encoders"], f"features.{name}.{view}")
+    _one_of(config["report"]["gallery"]["experiment"], config["experiments"], "report.gallery")
     for name in config["experiments"]:
         for setting in settings(config, name):
             where = f"experiments.{name}"

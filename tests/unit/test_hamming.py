@@ -102,7 +102,8 @@ def test_the_torch_path_in_several_chunks_gives_the_same_result(monkeypatch):
 
 def test_arrays_are_named_as_the_metrics_file_names_them():
     arrays = evaluate(*draw(np.random.default_rng(4)), k=(50, 1000, "all")).arrays()
-    kinds = "expected_hits expected_min expected_total stable optimistic pessimistic".split()
+    kinds = ["stable", "optimistic", "pessimistic"]
+    kinds += ["expected_hits", "expected_min", "expected_total"]
     ap = [f"ap_{kind}@{k}" for kind in kinds for k in (50, 1000, "all")]
     curves = [f"pr_{m}_{a}" for m in ("precision", "recall") for a in ("micro", "macro")]
     assert set(arrays) == {*ap, *curves, "hit@1", "hit@10", "precision_at"}

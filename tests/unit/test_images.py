@@ -13,6 +13,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -458,3 +459,32 @@ def test_trained_features_of_real_images_find_their_category_better_than_untrain
     chance = (pairs.labels.astype(int) @ pairs.labels.T > 0).mean()
     assert precision["trained"] > precision["untrained"] + 0.1
     assert precision["trained"] > 1.4 * chance
+
+
+class Thumbnail(torch.nn.Module):
+    """An encoder that costs nothing and notes the memory of this process and its workers."""
+
+    dimensions = 3 * 16
+
+    def __init__(self):
+        super().__init__()
+        self.memory = []
+
+    def forward(self, batch):
+        processes = [psutil.Process(), *psutil.Process().children()]
+        self.memory.append(sum(process.memory_info().rss for process in processes))
+        return torch.nn.functional.adaptive_avg_pool2d(batch.float(), 4).flatten(1)
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_twenty_thousand_images(folder, tmp_path, monkeypatch):
+    encoder = Thumbnail()
+    monkeypatch.setattr(images, "create", lambda *args, **options: encoder)
+    pairs = pairs_of(folder, [f"{i % 12}.jpg" for i in range(20_000)])
+    images.write_image_features(
+        pairs, tmp_path / "f.h5", MADE, backbone="alexnet", workers=1, device="cpu"
+    )
+    early, late = max(encoder.memory[:60]), max(encoder.memory[-60:])
+    assert len(encoder.memory) > 300
+    assert late - early < 30 * 2**20
+    assert features_of(tmp_path / "f.h5")[1].all()

@@ -19,6 +19,10 @@ CONFIG = {
     "features": {"f": {"image": "e", "text": "e"}, "g": {"image": "e", "text": "e"}},
     "splits": {"s": {"query": 10, "train": 50}},
     "methods": {"cmimh": {"w_gap": 0.1}},
+    "report": {
+        "experiments": "all",
+        "gallery": {"experiment": "x", "methods": ["cvh", "cmimh"], "bits": 8, "queries": 2},
+    },
     "experiments": {
         "x": {"title": "", "datasets": ["d"], "methods": ["cvh"], "bits": [8, 16], "metrics": ["m"]}
     },
@@ -93,6 +97,13 @@ def test_a_table_for_one_data_set_keeps_the_other_cells_and_says_why_they_are_em
 def test_a_reference_that_leads_nowhere_is_refused_by_name(change, sentence):
     with pytest.raises(InputError, match=sentence):
         plan.check(with_experiment(**change))
+
+
+def test_a_gallery_is_planned_where_both_methods_run():
+    assert plan.galleries(CONFIG) == []
+    (gallery,) = plan.galleries(with_experiment(methods=["cvh", "cmimh"]))
+    assert list(gallery["codes"]) == ["CVH", "CMIMH"]
+    assert gallery["splits"] == "a/d/f/s/split.h5"
 
 
 def test_labels_are_the_names_that_papers_print():

@@ -107,7 +107,8 @@ def is_table(experiment):
 
 def results_of(experiment, only=""):
     """The files of one result: views of a table, or pictures of a figure and their data."""
-    endings = ("csv", "md", "tex") if is_table(experiment) else ("csv", "png", "svg")
+    views = ("md", "tex") if is_table(experiment) else ("png", "svg")
+    endings = ("csv", *views, "json")
     return [f"{RESULTS}/{only}{experiment}.{ending}" for ending in endings]
 
 
@@ -126,3 +127,17 @@ def cell_files(w):
     cells = [cell for cell in spec_of(w)["cells"] if "missing" not in cell]
     codes = [c["codes_file"] for c in cells] if "TC" in spec_of(w)["metrics"] else []
     return [cell[key] for cell in cells] + codes
+
+
+def reported():
+    """The experiments on the front page."""
+    chosen = config["report"]["experiments"]
+    return list(config["experiments"]) if chosen == "all" else chosen
+
+
+def galleries():
+    return plan.galleries(config)
+
+
+def gallery_files(gallery):
+    return [gallery["pairs"], gallery["splits"], *gallery["codes"].values()]

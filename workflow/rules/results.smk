@@ -17,6 +17,7 @@ rule table:
         ),
         md=f"{RESULTS}/{{only}}{{experiment}}.md",
         tex=f"{RESULTS}/{{only}}{{experiment}}.tex",
+        spec=f"{RESULTS}/{{only}}{{experiment}}.json",
     params:
         spec=lambda w: json.dumps(spec_of(w)),
     log:
@@ -42,6 +43,7 @@ rule figure:
         ),
         svg=f"{RESULTS}/{{only}}{{experiment}}.svg",
         csv=f"{RESULTS}/{{only}}{{experiment}}.csv",
+        spec=f"{RESULTS}/{{only}}{{experiment}}.json",
     params:
         spec=lambda w: json.dumps(spec_of(w)),
     log:
@@ -53,3 +55,25 @@ rule figure:
         ENVIRONMENT
     shell:
         "python -m pipeline figure --spec {params.spec:q} --out {output.png:q} --log {log:q}"
+
+
+rule report:
+    input:
+        results=[path for e in reported() for path in results_of(e)],
+        gallery=[path for g in galleries() for path in gallery_files(g)],
+        config=f"{workflow.basedir}/config.yaml",
+        code=sources("pipeline.results.front_page"),
+        template=f"{workflow.basedir}/pipeline/results/templates/report.html.j2",
+    output:
+        report(f"{RESULTS}/report.html", category="Front page"),
+    params:
+        results=[f"{RESULTS}/{e}.json" for e in reported()],
+        galleries=json.dumps(galleries()),
+    log:
+        "logs/results/report.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m pipeline report --results {params.results:q} --galleries {params.galleries:q}"
+        " --config {input.config:q} --out {output:q} --log {log:q}"
