@@ -476,7 +476,7 @@ class Thumbnail(torch.nn.Module):
         return torch.nn.functional.adaptive_avg_pool2d(batch.float(), 4).flatten(1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memory_stays_flat_over_twenty_thousand_images(folder, tmp_path, monkeypatch):
     encoder = Thumbnail()
     monkeypatch.setattr(images, "create", lambda *args, **options: encoder)
