@@ -18,6 +18,7 @@ from pipeline.evaluation.compiled import compiled
 BLOCK = 2048  # database items a block: codes, labels and keys of a block stay in the L1/L2 caches
 TILE = 16  # queries a task: enough to use a block while it is cached, few enough to share out
 _PACK = 65_536  # rows packed at a time: no temporary of the size of the input
+_FAR = np.uint16(0xFFFF)  # a key beyond every bound
 GROUP = 16  # keys that are compared with the bound in one vector instruction
 
 
@@ -151,31 +152,32 @@ def _rank(query_codes, query_labels, codes, labels, ranks, found, bounds, cuts, 
     ranks, found = ranks.copy(), found.copy()
     keys = np.empty(BLOCK, np.uint16)
     for start in range(0, codes.shape[1], BLOCK):
-        key = keys[: min(BLOCK, codes.shape[1] - start)]
+        size = min(BLOCK, codes.shape[1] - start)
+        keys[size:] = _FAR
         for q in range(bounds.shape[0]):
-            _fill_keys(query_codes[:, q], query_labels[:, q], codes, labels, start, key)
-            bound = bounds[q]
-            for first in range(0, key.shape[0], GROUP):
-                group = key[first : first + GROUP]
-                near = False
-                for j in range(group.shape[0]):
-                    near |= group[j] < bound
-                if near:
-                    _rank_group(group, bound, ranks[q], found[q], cuts, sums[q], hits[q])
+            _fill_keys(query_codes[:, q], query_labels[:, q], codes, labels, start, keys[:size])
+            _rank_keys(keys, size, bounds[q], ranks[q], found[q], cuts, sums[q], hits[q])
 
 
 @compiled
-def _rank_group(group, bound, ranks, found, cuts, sums, hits):  # noqa: ANN001, ANN202
-    """Give the items of a group their ranks; add precisions to the slot of the smallest cut."""
-    for j in range(group.shape[0]):
-        if group[j] >= bound:
+def _rank_keys(keys, size, bound, ranks, found, cuts, sums, hits):  # noqa: ANN001, ANN202
+    """Give the near items of a block their ranks; add precisions to the slot of the first cut."""
+    for first in range(0, size, GROUP):
+        near = False
+        for j in range(GROUP):  # of fixed length: one vector comparison
+            near |= keys[first + j] < bound
+        if not near:
             continue
-        distance = group[j] >> 1
-        ranks[distance] += 1
-        if group[j] & 1:
-            found[distance] += 1
-            for slot in range(cuts.shape[0]):
-                if ranks[distance] <= cuts[slot]:
+        for j in range(first, first + GROUP):
+            if keys[j] >= bound:
+                continue
+            distance = np.uint64(keys[j] >> np.uint16(1))
+            ranks[distance] += 1
+            if keys[j] & np.uint16(1):
+                found[distance] += 1
+                slot = 0
+                while slot < cuts.shape[0] and ranks[distance] > cuts[slot]:
+                    slot += 1
+                if slot < cuts.shape[0]:
                     sums[slot] += found[distance] / ranks[distance]
                     hits[slot] += 1
-                    break

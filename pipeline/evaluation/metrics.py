@@ -87,13 +87,8 @@ def expected_precision(groups: Groups, ranks: np.ndarray) -> np.ndarray:
 
 
 def found_within(groups: Groups, ranks: np.ndarray) -> np.ndarray:
-    """R0 + m r / n, the expected number of relevant items within each rank: (queries, j).
-
-    It is linear in the rank inside a group, hence an interpolation between the groups' ends.
-    """
-    start = np.zeros(1)
-    rows = zip(groups.ends, groups.found, strict=True)
-    return np.stack([np.interp(ranks, np.append(start, e), np.append(start, f)) for e, f in rows])
+    """R0 + m r / n, the expected number of relevant items within each rank: (queries, j)."""
+    return _found_within(groups.ends, groups.found, np.asarray(ranks, np.int64))
 
 
 def hit_probability(groups: Groups, k: int) -> np.ndarray:
@@ -174,6 +169,20 @@ def _run_ap(cut: _Cut, before: np.ndarray, run: np.ndarray) -> np.ndarray:
     steps = harmonic(before + run) - harmonic(before)
     sums = np.where(run > 0, run + (cut.r0 - before) * steps, 0.0)
     return ratio(sums.sum(axis=1), run.sum(axis=1))
+
+
+@compiled
+def _found_within(ends, found, ranks):  # noqa: ANN001, ANN202
+    out = np.empty((ends.shape[0], ranks.shape[0]))
+    for q in range(ends.shape[0]):
+        group = n0 = r0 = 0
+        for j in range(ranks.shape[0]):
+            while ends[q, group] < ranks[j]:
+                n0, r0 = ends[q, group], found[q, group]
+                group += 1
+            r, n = found[q, group] - r0, ends[q, group] - n0
+            out[q, j] = r0 + (ranks[j] - n0) * r / n
+    return out
 
 
 @compiled
