@@ -110,7 +110,8 @@ def _partition(path: Path, arrays: Mapping[str, Array]) -> list[str]:
     words = np.array([_word(value) for value in split.rows(slice(None))])
     if len(bad := np.flatnonzero(~np.isin(words, ("query", "database")))):
         raise InputError(
-            f"{path}: split is {str(words[bad[0]])!r} in row {bad[0]}; 'query' or 'database' is needed"
+            f"{path}: split is {str(words[bad[0]])!r} in row {bad[0]}; "
+            "'query' or 'database' is needed"
         )
     if "train" in arrays:
         words[_train(path, arrays["train"], words)] = "train"

@@ -159,7 +159,8 @@ def _tags(raw: Path, keep: np.ndarray) -> tuple[list[str], np.ndarray]:
 
 def _bits(line: bytes, where: str) -> np.ndarray:
     """The first 1,000 columns of a line, 0 or 1 each; stray columns after them are ignored."""
-    values = b"".join(line.split()[:_TAGS])
+    regular = not line[1 : 2 * _TAGS : 2].strip(b"\t ")  # as all official lines are: much faster
+    values = line[: 2 * _TAGS : 2] if regular else b"".join(line.split()[:_TAGS])
     row = np.frombuffer(values, np.uint8) - ord("0")
     if len(row) != _TAGS or (row > 1).any():
         raise InputError(f"{where}: {_TAGS:,} columns of 0 or 1 are needed")

@@ -69,6 +69,17 @@ def test_all_81_concepts_keep_every_labelled_image(shared):
     assert pairs.labels.shape == (209_347, 81)
 
 
+@pytest.mark.parametrize("separator", [" ", "  ", "\t "])
+def test_other_white_space_between_tags_changes_nothing(tmp_path, separator):
+    pairs = load(make(tmp_path, tags=[separator.join(map(str, row)) for row in TAGS]))
+    np.testing.assert_array_equal(pairs.tags, TAGS[:4])
+
+
+def test_a_last_tag_of_two_digits_is_not_cut_to_one(tmp_path):
+    with pytest.raises(InputError, match="line 1: 1,000 columns of 0 or 1"):
+        load(make(tmp_path, tags=["\t".join(["0"] * 999 + ["10"])] * 5))
+
+
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 def test_pairs_of_a_small_set(tmp_path, ends):
     pairs = load(make(tmp_path, ends=ends))
