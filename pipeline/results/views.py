@@ -125,7 +125,7 @@ def view(spec: Mapping[str, Any], table: "pd.DataFrame") -> View:
         title=spec.get("title", spec["name"]),
         row_keys=[key.replace("_", " ") for key in row_keys],
         grouped=grouped,
-        rows=[tuple(label(k, v) for k, v in zip(row_keys, row, strict=True)) for row in rows],
+        rows=[_row_labels(row_keys, row, grouped) for row in rows],
         columns=[_column_labels(column_keys, column) for column in columns],
         cells=cells,
         units=_units(spec["metrics"], bool(means["paper"].notna().any())),
@@ -135,6 +135,12 @@ def view(spec: Mapping[str, Any], table: "pd.DataFrame") -> View:
 def label(key: str, value: Any) -> str:
     """How the value of a key is printed."""
     return _NAMES.get(str(value), str(value))
+
+
+def _row_labels(keys: Sequence[str], values: Sequence[Any], grouped: bool) -> tuple[str, ...]:
+    """As a column head names them, what stands below no head of its own: a heading."""
+    plain = tuple(label(key, value) for key, value in zip(keys, values, strict=True))
+    return (*_column_labels(keys[:1], values[:1]), *plain[1:]) if grouped else plain
 
 
 def _column_labels(keys: Sequence[str], values: Sequence[Any]) -> tuple[str, ...]:

@@ -4,10 +4,12 @@ import re
 
 import numpy as np
 import pytest
+import yaml
 from made_metrics import cell, groups, spec
 
+from pipeline import plan
 from pipeline.errors import InputError
-from pipeline.results import latex, markdown
+from pipeline.results import latex, markdown, paper
 from pipeline.results.registry import Measured, metric
 from pipeline.results.tables import long_table, read_csv, write_csv, write_table
 from pipeline.results.views import view
@@ -229,6 +231,18 @@ def test_the_csv_gives_the_table_back_and_always_the_same_bytes(three, tmp_path)
     write_csv(back, tmp_path / "c.csv")
     assert (tmp_path / "c.csv").read_bytes() == (tmp_path / "a.csv").read_bytes()
     assert markdown.render(view(three, back)) == markdown.render(view(three, table))
+
+
+@pytest.mark.parametrize("name", paper.available())
+def test_every_number_of_the_paper_has_its_place_in_the_table_of_the_config(name, root):
+    """Asked for a data set that is not there, a table has no value of ours and all of the paper."""
+    config = yaml.safe_load((root / "config.yaml").read_text())
+    asked = plan.spec(config, name, only="none")
+    table = means(long_table(asked))
+    assert table["paper"].notna().sum() == len(paper.load(name))
+    shaped = view(asked, table)
+    assert sum(bool(cell.paper) for cell in shaped.cells.values()) == len(paper.load(name))
+    check_latex(latex.render(shaped))
 
 
 # --- the views ------------------------------------------------------------------------------------
