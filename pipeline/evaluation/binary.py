@@ -45,16 +45,20 @@ def evaluate(
     stable = ascending(ks if stable_k is None else map(cut_off, stable_k))
     ranks = ranks_of(stable, len(database_codes))
     if device is None:
-        threads = threads or len(os.sched_getaffinity(0))
         query = hamming.pack(query_codes, query_labels)
         database = hamming.pack(database_codes, database_labels)
-        counts = _count(query, database, ranks, threads)
+        counts = _count(query, database, ranks, threads or _cores())
     else:
         from pipeline.evaluation.on_device import count
 
         query, database = (query_codes, query_labels), (database_codes, database_labels)
         counts = count(query, database, ranks, device)
     return summarise(_parts(stable, *counts), ks)
+
+
+def _cores() -> int:
+    """Cores this process may use, where the system tells (a scheduler may grant fewer than all)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _count(

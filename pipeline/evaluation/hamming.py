@@ -116,7 +116,14 @@ def _popcount(typing: Any, word: Any) -> Any:
 
 
 @compiled
-def _fill_keys(code, label, codes, labels, start, key):  # noqa: ANN001, ANN202
+def _fill_keys(
+    code: np.ndarray,
+    label: np.ndarray,
+    codes: np.ndarray,
+    labels: np.ndarray,
+    start: int,
+    key: np.ndarray,
+) -> None:
     """key[j] = 2 * distance + relevance of database item ``start + j``.
 
     One plain loop a word, over contiguous one-dimensional slices, is the form that is vectorised.
@@ -134,7 +141,13 @@ def _fill_keys(code, label, codes, labels, start, key):  # noqa: ANN001, ANN202
 
 
 @compiled
-def _count(query_codes, query_labels, codes, labels, counts):  # noqa: ANN001, ANN202
+def _count(
+    query_codes: np.ndarray,
+    query_labels: np.ndarray,
+    codes: np.ndarray,
+    labels: np.ndarray,
+    counts: np.ndarray,
+) -> None:
     """counts[query, key] += 1 for every pair."""
     keys = np.empty(BLOCK, np.uint16)
     for start in range(0, codes.shape[1], BLOCK):
@@ -147,7 +160,18 @@ def _count(query_codes, query_labels, codes, labels, counts):  # noqa: ANN001, A
 
 
 @compiled
-def _rank(query_codes, query_labels, codes, labels, ranks, found, bounds, cuts, sums, hits):  # noqa: ANN001, ANN202
+def _rank(
+    query_codes: np.ndarray,
+    query_labels: np.ndarray,
+    codes: np.ndarray,
+    labels: np.ndarray,
+    ranks: np.ndarray,
+    found: np.ndarray,
+    bounds: np.ndarray,
+    cuts: np.ndarray,
+    sums: np.ndarray,
+    hits: np.ndarray,
+) -> None:
     """Walk the database in order; ``ranks`` and ``found`` count up within each distance."""
     ranks, found = ranks.copy(), found.copy()
     keys = np.empty(BLOCK, np.uint16)
@@ -160,7 +184,16 @@ def _rank(query_codes, query_labels, codes, labels, ranks, found, bounds, cuts, 
 
 
 @compiled
-def _rank_keys(keys, size, bound, ranks, found, cuts, sums, hits):  # noqa: ANN001, ANN202
+def _rank_keys(
+    keys: np.ndarray,
+    size: int,
+    bound: int,
+    ranks: np.ndarray,
+    found: np.ndarray,
+    cuts: np.ndarray,
+    sums: np.ndarray,
+    hits: np.ndarray,
+) -> None:
     """Give the near items of a block their ranks; add precisions to the slot of the first cut."""
     for first in range(0, size, GROUP):
         near = False

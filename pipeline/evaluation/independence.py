@@ -77,7 +77,7 @@ def total_correlation_exact(means: np.ndarray) -> float:
 
 
 @compiled
-def _mixture(means):  # noqa: ANN001, ANN202
+def _mixture(means: np.ndarray) -> np.ndarray:
     """Probability of each of the 2^bits codes, averaged over the rows of ``means``."""
     joint = np.zeros(2 ** means.shape[1])
     row = np.empty_like(joint)

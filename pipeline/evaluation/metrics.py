@@ -172,7 +172,7 @@ def _run_ap(cut: _Cut, before: np.ndarray, run: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _found_within(ends, found, ranks):  # noqa: ANN001, ANN202
+def _found_within(ends: np.ndarray, found: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     out = np.empty((ends.shape[0], ranks.shape[0]))
     for q in range(ends.shape[0]):
         group = n0 = r0 = 0
@@ -186,7 +186,15 @@ def _found_within(ends, found, ranks):  # noqa: ANN001, ANN202
 
 
 @compiled
-def _hits_divisor(whole, n0, r0, n, r, m, h):  # noqa: ANN001, ANN202
+def _hits_divisor(
+    whole: np.ndarray,
+    n0: np.ndarray,
+    r0: np.ndarray,
+    n: np.ndarray,
+    r: np.ndarray,
+    m: np.ndarray,
+    h: np.ndarray,
+) -> np.ndarray:
     """E[AP@k] with divisor hits, from the cut group of each query: all arguments (queries,).
 
     Sum over x of P(X = x) (A + S(x)) / (R0 + x), with A = ``whole`` and X, the hits among the m
@@ -215,7 +223,7 @@ def _hits_divisor(whole, n0, r0, n, r, m, h):  # noqa: ANN001, ANN202
 
 
 @compiled
-def _odds(x, step, n, r, m):  # noqa: ANN001, ANN202
+def _odds(x: int, step: int, n: int, r: int, m: int) -> float:
     """P(X = x + step) / P(X = x) of the hypergeometric distribution (n, r, m)."""
     if step == 1:
         return float(r - x) * float(m - x) / (float(x + 1) * float(n - r - m + x + 1))
@@ -223,7 +231,7 @@ def _odds(x, step, n, r, m):  # noqa: ANN001, ANN202
 
 
 @compiled
-def _ap_given(x, whole, n0, r0, m, h):  # noqa: ANN001, ANN202
+def _ap_given(x: int, whole: float, n0: int, r0: int, m: int, h: float) -> float:
     """(A + S(x)) / (R0 + x), S(x) = (x/m) [ (R0+1) h + (x-1)/(m-1) (m - (N0+1) h) ]."""
     if r0 + x == 0:
         return 0.0

@@ -6,6 +6,7 @@ Only imported when a device is asked for, since it imports torch.
 import numpy as np
 import torch
 
+from pipeline.errors import InputError
 from pipeline.evaluation.ranked import stable_sums
 
 _CELLS = 1 << 25  # (query, item) pairs held on the device at a time
@@ -16,6 +17,7 @@ Items = tuple[np.ndarray, np.ndarray]  # codes bool (n, bits), labels 0/1 (n, c)
 def count(query: Items, database: Items, ranks: np.ndarray, device: str) -> tuple[np.ndarray, ...]:
     """Items and relevant items by distance, int64 (queries, bits + 1), and for each of ``ranks``
     (ascending cut-offs) the precision sums and hits of the ranking that keeps ties in order."""
+    _check_device(device)
     codes, labels = (_signs(database[0], device), _floats(database[1], device))
     step = max(1, _CELLS // len(codes))
     parts = [
@@ -26,6 +28,14 @@ def count(query: Items, database: Items, ranks: np.ndarray, device: str) -> tupl
         for i in range(0, len(query[0]), step)
     ]  # fmt: skip
     return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"the device {device!r} cannot be used: {reason}") from None
 
 
 def _count_some(

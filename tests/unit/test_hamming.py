@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,17 +77,21 @@ def test_the_result_does_not_depend_on_the_number_of_threads():
         np.testing.assert_array_equal(values, four[name], err_msg=name)
 
 
-@pytest.mark.parametrize("bits", [1, 33, 128])
-def test_the_torch_path_counts_the_same(bits):
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("bits", [1, 33, 128, 1024])
+def test_the_torch_path_counts_the_same(bits, device):
     from pipeline.evaluation import on_device
 
     data = draw(np.random.default_rng(2), bits=bits)
     cuts = np.array([1, 50, 300])
     kernel = count(data, cuts)
-    torch = on_device.count((data[0], data[2]), (data[1], data[3]), cuts, "cpu")
+    other = on_device.count((data[0], data[2]), (data[1], data[3]), cuts, device)
     for i in (0, 1, 3):
-        np.testing.assert_array_equal(kernel[i], torch[i])
-    np.testing.assert_allclose(kernel[2], torch[2], rtol=1e-13)
+        np.testing.assert_array_equal(kernel[i], other[i])
+    np.testing.assert_allclose(kernel[2], other[2], rtol=1e-13)
 
 
 def test_the_torch_path_in_several_chunks_gives_the_same_result(monkeypatch):
@@ -94,10 +99,17 @@ def test_the_torch_path_in_several_chunks_gives_the_same_result(monkeypatch):
 
     data = draw(np.random.default_rng(3))
     monkeypatch.setattr(on_device, "_CELLS", 700)
-    kernel, torch = (evaluate(*data, k=(7, "all"), device=d).arrays() for d in (None, "cpu"))
-    assert kernel.keys() == torch.keys()
+    kernel, other = (evaluate(*data, k=(7, "all"), device=d).arrays() for d in (None, "cpu"))
+    assert kernel.keys() == other.keys()
     for name, values in kernel.items():
-        np.testing.assert_allclose(values, torch[name], rtol=1e-13, err_msg=name)
+        np.testing.assert_allclose(values, other[name], rtol=1e-13, err_msg=name)
+
+
+@pytest.mark.parametrize("device", ["no such device", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused_by_name(device):
+    with pytest.raises(InputError, match=f"the device '{device}' cannot be used") as error:
+        evaluate(*draw(np.random.default_rng(14)), device=device)
+    assert "\n" not in str(error.value)
 
 
 def test_arrays_are_named_as_the_metrics_file_names_them():
