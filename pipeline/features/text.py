@@ -43,15 +43,12 @@ def write_caption_features(
     """
     if weights not in ("pretrained", "untrained"):
         raise InputError(f"text weights are 'pretrained' or 'untrained', not {weights!r}")
-    if pooling not in POOLINGS:
-        raise InputError(f"no pooling is named {pooling!r}; there are {', '.join(POOLINGS)}")
     captions = draw_captions(pairs, caption_seed)
     if weights == "untrained":
         tokenizer, network = untrained(captions, layers=layers, width=width, seed=seed)
     else:
         tokenizer, network = trained(model, revision)
-    if pooling == "pooler" and getattr(network, "pooler", None) is None:
-        raise InputError(f"{model} has no pooler; use the pooling mean or cls")
+    _check(network, pooling, max_length)
     encoder = tokenizer, network.to(pick_device(device))
     shape = (len(captions), network.config.hidden_size)
     with (
@@ -62,6 +59,16 @@ def write_caption_features(
             window = captions[first : first + _WINDOW]
             block = encode(encoder, window, pooling, batch_size, max_length, progress)
             writer.write(slice(first, first + len(window)), block)
+
+
+def _check(network: PreTrainedModel, pooling: str, max_length: int) -> None:
+    if pooling not in POOLINGS:
+        raise InputError(f"no pooling is named {pooling!r}; there are {', '.join(POOLINGS)}")
+    if pooling == "pooler" and getattr(network, "pooler", None) is None:
+        raise InputError("this text encoder has no pooler; use the pooling mean or cls")
+    longest = getattr(network.config, "max_position_embeddings", max_length)
+    if not 3 <= max_length <= longest:
+        raise InputError(f"max_length must be from 3 to {longest} tokens, not {max_length}")
 
 
 def draw_captions(pairs: Pairs, seed: int) -> list[str]:

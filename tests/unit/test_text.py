@@ -1,6 +1,7 @@
 """Captions become features: drawing, tokenising, pooling, and the models they go through."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -139,6 +140,12 @@ def test_what_is_no_model_is_an_error(tmp_path):
     (tmp_path / "empty" / "config.json").write_text(json.dumps({"model_type": "nothing"}))
     with pytest.raises(InputError, match="holds no usable text encoder"):
         text_encoders.trained(str(tmp_path / "empty"))
+    shutil.copytree(MINILM, tmp_path / "cut")
+    weights = tmp_path / "cut" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(InputError, match="holds no usable text encoder") as caught:
+        text_encoders.trained(str(tmp_path / "cut"))
+    assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="neither a folder nor the name"):
         text_encoders.trained(str(tmp_path / "absent" / "folder"))
 
@@ -157,6 +164,8 @@ def test_pairs_without_captions_are_an_error(tmp_path):
     ("options", "message"),
     [
         ({"weights": "none"}, "'pretrained' or 'untrained', not 'none'"),
+        ({"max_length": 2}, "from 3 to 512 tokens, not 2"),
+        ({"max_length": 513}, "from 3 to 512 tokens, not 513"),
         ({"pooling": "max"}, "'max'; there are mean, cls, pooler"),
     ],
 )
