@@ -110,6 +110,15 @@ def cosines(a: Tensor, b: Tensor) -> Tensor:
     return F.normalize(a) @ F.normalize(b).T
 
 
+def ranked(x: Tensor, k: int, *, farthest: bool = False, block: int = 1024) -> Tensor:
+    """Indices of the k rows nearest to each row of ``x`` (n, d), itself among them; (n, k).
+
+    With ``farthest`` the k farthest instead, farthest first. Distances are Euclidean.
+    """
+    parts = (torch.cdist(rows, x).topk(k, largest=farthest).indices for rows in x.split(block))
+    return torch.cat(list(parts))
+
+
 def batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """One epoch: indices 0..n-1 in random order, ``size`` at a time, less an incomplete rest.
 

@@ -1,0 +1,190 @@
+"""UDCMH: unsupervised deep cross-modal hashing with binary latent factor models.
+
+Wu, Lin, Han, Liu, Ding, Zhang, Shen, "Unsupervised Deep Hashing via Binary Latent Factor Models for
+Large-scale Cross-modal Retrieval", IJCAI 2018.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.methods import _deep
+
+
+class UDCMH(_deep.TwoNetHasher):
+    """Unified binary codes by discrete matrix factorisation, in turn with the networks they teach.
+
+    A re-implementation from the published description. With B in {-1, 1} (n, bits) shared by the
+    views, Z_m the features of view m, U_m its latent factors, H_m = tanh of its network,
+
+      min  sum_m w_m^gamma ( |Z_m - B U_m|^2 + beta tr(B' (I - A_m) B) ) + nu sum_m |B - H_m|^2,
+
+    where A_m joins nearest neighbours with + and farthest with - (the Laplacian constraint), and
+    the view weights w_m, which sum to 1, are learned. B is never relaxed: bit after bit is set to
+    the sign that lowers the objective. Assumed: the sizes and weights below, and given features in
+    the place of the deep ones, with rows scaled to mean square norm ``bits``.
+
+    epochs       passes of the networks in each round
+    rounds       of: factors, codes, weights, networks
+    batch_size   rows of a mini-batch
+    hidden       width of the networks' hidden layer
+    lr           learning rate of Adam
+    neighbors    nearest, and farthest, joined in the graph of each view
+    beta         weight of the graphs
+    nu           weight of the agreement of codes and networks
+    gamma        exponent of the view weights; above 1, the larger the more equal they are
+    """
+
+    def __init__(
+        self,
+        bits: int,
+        seed: int,
+        *,
+        epochs: int = 5,
+        rounds: int = 10,
+        batch_size: int = 128,
+        hidden: int = 1024,
+        lr: float = 1e-3,
+        neighbors: int = 10,
+        beta: float = 1.0,
+        nu: float = 1.0,
+        gamma: float = 2.0,
+        device: str = "auto",
+    ) -> None:
+        self.bits, self.seed, self.device = bits, seed, device
+        self.epochs, self.rounds, self.batch_size = epochs, rounds, batch_size
+        self.hidden, self.lr = hidden, lr
+        self.neighbors, self.beta, self.nu, self.gamma = neighbors, beta, nu, gamma
+
+    def _train(self, image: Tensor, text: Tensor, generator: torch.Generator) -> None:
+        self.image_net_, self.text_net_ = self._net(image), self._net(text)
+        features = [self._features(x) for x in (image, text)]
+        graphs = [affinity(z, min(self.neighbors + 1, len(z))) for z in features]
+        codes = first_codes(features, self.bits, generator)
+        weights = torch.full((2,), 0.5, device=image.device)
+        optimizer = torch.optim.Adam(
+            [*self.image_net_.parameters(), *self.text_net_.parameters()], lr=self.lr, fused=True
+        )
+        for turn in range(1, self.rounds + 1):
+            factors = [latent_factors(z, codes) for z in features]
+            powers = weights**self.gamma
+            pull = sum(p * z @ u.T for p, z, u in zip(powers, features, factors, strict=True))
+            if turn > 1:
+                pull = pull + self.nu * sum(self._outputs(image, text))
+            gram = sum(p * u @ u.T for p, u in zip(powers, factors, strict=True))
+            graph = self.beta * (powers[0] * graphs[0] + powers[1] * graphs[1])
+            codes = discrete_codes(codes, pull, gram, graph, self.beta * powers.sum())
+            losses = [
+                view_loss(codes, z, u, a, self.beta)
+                for z, u, a in zip(features, factors, graphs, strict=True)
+            ]
+            weights = view_weights(torch.stack(losses), self.gamma)
+            report = partial(self.report, round=turn, image_weight=weights[0].item())
+            self._teach(image, text, codes, optimizer, generator, report)
+
+    def _net(self, x: Tensor) -> nn.Sequential:
+        layers = _deep.mlp(x.shape[1], self.hidden, self.bits)
+        return nn.Sequential(_deep.Standardize(x), layers, nn.Tanh()).to(x.device)
+
+    def _features(self, x: Tensor) -> Tensor:
+        return _deep.Standardize(x)(x) * (self.bits / x.shape[1]) ** 0.5
+
+    @torch.no_grad()
+    def _outputs(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        return self.image_net_(image), self.text_net_(text)
+
+    def _teach(
+        self,
+        image: Tensor,
+        text: Tensor,
+        codes: Tensor,
+        optimizer: torch.optim.Optimizer,
+        generator: torch.Generator,
+        report: Callable[..., None],
+    ) -> None:
+        """Regress the codes on both views."""
+
+        def loss(rows: Tensor, epoch: int) -> Tensor:
+            h1, h2 = self.image_net_(image[rows]), self.text_net_(text[rows])
+            return F.mse_loss(h1, codes[rows]) + F.mse_loss(h2, codes[rows])
+
+        _deep.descend(
+            loss,
+            optimizer,
+            generator,
+            n=len(image),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            report=report,
+        )
+
+
+def first_codes(features: list[Tensor], bits: int, generator: torch.Generator) -> Tensor:
+    """Signs of random projections of both views together; (n, bits)."""
+    both = torch.cat(features, dim=1)
+    directions = torch.randn(both.shape[1], bits, generator=generator).to(both.device)
+    return signs(both @ directions)
+
+
+def signs(x: Tensor) -> Tensor:
+    """-1 or 1, never 0."""
+    return torch.where(x >= 0, 1.0, -1.0)
+
+
+def affinity(z: Tensor, k: int) -> Tensor:
+    """A: + for the k nearest (itself left out), - for as many farthest, symmetric, sparse (n, n).
+
+    Divided by the roots of the absolute degrees, so that its eigenvalues lie in [-1, 1] and
+    I - A is positive semi-definite.
+    """
+    n = len(z)
+    near, far = _deep.ranked(z, k)[:, 1:], _deep.ranked(z, k - 1, farthest=True)
+    rows = torch.arange(n, device=z.device).repeat_interleave(k - 1)
+    i = torch.cat([rows, near.flatten(), rows, far.flatten()])
+    j = torch.cat([near.flatten(), rows, far.flatten(), rows])
+    sign = torch.ones(len(i), device=z.device)
+    sign[len(i) // 2 :] = -1
+    a = torch.sparse_coo_tensor(torch.stack([i, j]), sign, (n, n), check_invariants=True).coalesce()
+    (i, j), value = a.indices(), a.values()
+    degree = torch.zeros(n, device=z.device).index_add(0, i, value.abs()).clamp(min=1)
+    value = value / (degree[i] * degree[j]).sqrt()
+    return torch.sparse_coo_tensor(a.indices(), value, (n, n), check_invariants=True).coalesce()
+
+
+def latent_factors(z: Tensor, codes: Tensor, ridge: float = 1e-3) -> Tensor:
+    """U = argmin |Z - B U|^2, very slightly ridged, for equal bits; (bits, d)."""
+    n, bits = codes.shape
+    gram = codes.T @ codes + ridge * n * torch.eye(bits, device=codes.device)
+    return torch.linalg.solve(gram, codes.T @ z)
+
+
+def discrete_codes(
+    codes: Tensor, pull: Tensor, gram: Tensor, graph: Tensor, curvature: Tensor, sweeps: int = 3
+) -> Tensor:
+    """Lower J(B) = -2 tr(B' pull) + tr(B gram B') - tr(B' graph B) over signs, bit by bit.
+
+    A bit b enters -b' graph b, which is replaced by its linear bound at the present b: none the
+    higher for it, as graph + curvature I is positive semi-definite.
+    """
+    codes = codes.clone()
+    for _ in range(sweeps):
+        for bit in range(codes.shape[1]):
+            now = codes[:, bit]
+            others = codes @ gram[:, bit] - now * gram[bit, bit]
+            codes[:, bit] = signs(pull[:, bit] - others + graph @ now + curvature * now)
+    return codes
+
+
+def view_loss(codes: Tensor, z: Tensor, u: Tensor, graph: Tensor, beta: float) -> Tensor:
+    """|Z - B U|^2 + beta tr(B' (I - A) B) of one view; scalar, not negative."""
+    smoothness = codes.numel() - (codes * (graph @ codes)).sum()
+    return (z - codes @ u).square().sum() + beta * smoothness
+
+
+def view_weights(losses: Tensor, gamma: float) -> Tensor:
+    """argmin sum_m w_m^gamma loss_m subject to sum_m w_m = 1."""
+    weights = losses ** (1 / (1 - gamma))
+    return weights / weights.sum()
