@@ -45,7 +45,8 @@ def _download(a: argparse.Namespace) -> None:
     from pipeline import datasets
     from pipeline.download import fetch
 
-    wanted = [remote for remote in datasets.files(a.kind) if a.file in (None, remote.name)]
+    named = (*datasets.files(a.kind), *datasets.optional_files(a.kind))
+    wanted = [r for r in named if r.name == a.file] if a.file else datasets.files(a.kind)
     if not wanted:
         raise InputError(f"{a.kind} downloads nothing named {a.file!r}")
     for remote in wanted:

@@ -35,6 +35,11 @@ def files(kind: str) -> tuple["Remote", ...]:
     return _module(kind).FILES
 
 
+def optional_files(kind: str) -> tuple["Remote", ...]:
+    """What it downloads only for features that ask for it."""
+    return getattr(_module(kind), "OPTIONAL_FILES", ())
+
+
 def load(kind: str, raw: Path | str, **options: Any) -> Pairs:
     """The pairs of a data set of this kind, from the raw files in the folder ``raw``.
 

@@ -64,13 +64,20 @@ def gpu_for(module):
 
 def downloadable():
     """The names of all files that some data set of the config downloads."""
-    return sorted({f.name for d in config["datasets"] for f in remotes(d)})
+    return sorted(
+        {
+            f.name
+            for d in config["datasets"]
+            for f in (*remotes(d), *remotes(d, optional=True))
+        }
+    )
 
 
-def remotes(dataset):
+def remotes(dataset, optional=False):
     """What a data set downloads; nothing when its raw files are said to lie elsewhere."""
-    own = "raw" in config["datasets"][dataset]
-    return () if own else datasets.files(kind_of(dataset))
+    if "raw" in config["datasets"][dataset]:
+        return ()
+    return (datasets.optional_files if optional else datasets.files)(kind_of(dataset))
 
 
 def raw_files(dataset):
@@ -80,8 +87,23 @@ def raw_files(dataset):
     return [f"{raw_folder(dataset)}/{f.name}" for f in remotes(dataset)]
 
 
+def raw_for(dataset, encoder):
+    """The raw files that one encoder reads."""
+    own = kind_of_encoder(encoder) == "sift_bow"
+    extra = [
+        f"{raw_folder(dataset)}/{f.name}"
+        for f in remotes(dataset, optional=True)
+        if own
+    ]
+    return raw_files(dataset) + extra
+
+
+def kind_of_encoder(encoder):
+    return config["encoders"][encoder]["kind"]
+
+
 def encoder_module(encoder):
-    return f"pipeline.features.{plan.ENCODERS[config['encoders'][encoder]['kind']]}"
+    return f"pipeline.features.{plan.ENCODERS[kind_of_encoder(encoder)]}"
 
 
 def method_module(method):

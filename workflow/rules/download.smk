@@ -1,22 +1,21 @@
 # raw files -> pairs.h5
 
 
+# No source file is an input here: nothing that changes in the code makes it right to delete, and
+# fetch again, an archive of many gigabytes or one that was put there by hand.
 rule download:
-    input:
-        code=sources("pipeline.download"),
     output:
         f"{RAW}/{{dataset}}/{{file}}",
-    params:
-        kind=lambda w: kind_of(w.dataset),
-        folder=subpath(output[0], parent=True),
     log:
         "logs/download/{dataset}/{file}.log",
     wildcard_constraints:
         file="|".join(re.escape(f) for f in downloadable()) or "$^",
-    retries: 0
     localrule: True
     conda:
         ENVIRONMENT
+    params:
+        kind=lambda w: kind_of(w.dataset),
+        folder=subpath(output[0], parent=True),
     shell:
         "python -m pipeline download {params.kind:q} {wildcards.file:q}"
         " --folder {params.folder:q} --log {log:q}"
@@ -28,14 +27,14 @@ rule draw_scenes:
     output:
         table=f"{RAW}/{{dataset}}/scenes.jsonl",
         images=f"{RAW}/{{dataset}}/scenes.zip",
+    log:
+        "logs/draw/{dataset}.log",
+    conda:
+        ENVIRONMENT
+    threads: workflow.cores or 1
     params:
         folder=subpath(output.table, parent=True),
         options=lambda w: json.dumps(dataset_options(w.dataset)),
-    log:
-        "logs/draw/{dataset}.log",
-    threads: workflow.cores or 1
-    conda:
-        ENVIRONMENT
     shell:
         "python -m pipeline draw --folder {params.folder:q} --options {params.options:q}"
         " --workers {threads} --log {log:q}"
@@ -47,17 +46,17 @@ rule pairs:
         code=lambda w: sources(f"pipeline.datasets.{kind_of(w.dataset)}"),
     output:
         f"{ARTEFACTS}/{{dataset}}/pairs.h5",
+    log:
+        "logs/pairs/{dataset}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=8000,
+        runtime=60,
     params:
         kind=lambda w: kind_of(w.dataset),
         raw=lambda w: raw_folder(w.dataset),
         options=lambda w: json.dumps(pairs_options(w.dataset)),
-    log:
-        "logs/pairs/{dataset}.log",
-    resources:
-        mem_mb=8000,
-        runtime=60,
-    conda:
-        ENVIRONMENT
     shell:
         "python -m pipeline pairs {params.kind:q} --raw {params.raw:q}"
         " --options {params.options:q} --out {output:q} --log {log:q}"

@@ -4,22 +4,22 @@
 rule encode:
     input:
         pairs=f"{ARTEFACTS}/{{dataset}}/pairs.h5",
-        raw=lambda w: raw_files(w.dataset),
+        raw=lambda w: raw_for(w.dataset, w.encoder),
         code=lambda w: sources(encoder_module(w.encoder)),
     output:
         f"{ARTEFACTS}/{{dataset}}/{{view}}/{{encoder}}.h5",
-    params:
-        options=lambda w: json.dumps(config["encoders"][w.encoder]),
-        device=config["device"],
     log:
         "logs/encode/{dataset}/{view}-{encoder}.log",
+    conda:
+        ENVIRONMENT
     threads: 2
     resources:
         gpu=lambda w: gpu_for(encoder_module(w.encoder)),
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 240 * attempt,
-    conda:
-        ENVIRONMENT
+    params:
+        options=lambda w: json.dumps(config["encoders"][w.encoder]),
+        device=config["device"],
     shell:
         "python -m pipeline encode {wildcards.view} --pairs {input.pairs:q}"
         " --options {params.options:q} --device {params.device} --out {output:q} --log {log:q}"
@@ -33,13 +33,13 @@ rule split:
         code=sources("pipeline.splits", "pipeline.store"),
     output:
         f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/split.h5",
-    params:
-        options=lambda w: json.dumps(plan.split_params(config, w.split)),
-        seeds=config["seeds"],
     log:
         "logs/split/{dataset}/{features}/{split}.log",
     conda:
         ENVIRONMENT
+    params:
+        options=lambda w: json.dumps(plan.split_params(config, w.split)),
+        seeds=config["seeds"],
     shell:
         "python -m pipeline split --dataset {wildcards.dataset:q} --pairs {input.pairs:q}"
         " --image {input.image:q} --text {input.text:q} --options {params.options:q}"
@@ -53,16 +53,16 @@ rule pca:
         code=sources("pipeline.features.reduce"),
     output:
         f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/image-pca.h5",
-    params:
-        components=lambda w: config["features"][w.features]["image_pca"],
     log:
         "logs/pca/{dataset}/{features}/{split}.log",
+    conda:
+        ENVIRONMENT
     threads: 2
     resources:
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
-    conda:
-        ENVIRONMENT
+    params:
+        components=lambda w: config["features"][w.features]["image_pca"],
     shell:
         "python -m pipeline pca --features {input.features:q} --splits {input.splits:q}"
         " --components {params.components} --out {output:q} --log {log:q}"

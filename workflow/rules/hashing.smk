@@ -9,21 +9,21 @@ rule train:
         code=lambda w: sources("pipeline.training", method_module(w.method)),
     output:
         f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}/codes.h5",
-    params:
-        method=lambda w: plan.parse_name(w.method)[0],
-        params=lambda w: json.dumps(plan.method_params(config, w.method)[1]),
-        device=config["device"],
     log:
         text="logs/train/{dataset}/{features}/{split}/{method}/{bits}.log",
         records="logs/train/{dataset}/{features}/{split}/{method}/{bits}.jsonl",
+    conda:
+        ENVIRONMENT
     # One thread, whatever --cores: the order of additions, and with it every code, stays the same.
     threads: 1
     resources:
         gpu=lambda w: gpu_for(method_module(w.method)),
         mem_mb=lambda w, attempt: 6000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
-    conda:
-        ENVIRONMENT
+    params:
+        method=lambda w: plan.parse_name(w.method)[0],
+        params=lambda w: json.dumps(plan.method_params(config, w.method)[1]),
+        device=config["device"],
     shell:
         "python -m pipeline train {params.method:q} --bits {wildcards.bits}"
         " --params {params.params:q} --device {params.device}"
@@ -40,16 +40,16 @@ rule evaluate:
         code=sources("pipeline.evaluation.tasks"),
     output:
         f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}/{{phase}}.h5",
-    params:
-        map_at=config["evaluation"]["map_at"],
     log:
         "logs/evaluate/{dataset}/{features}/{split}/{method}/{bits}-{phase}.log",
+    conda:
+        ENVIRONMENT
     threads: 2
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=30,
-    conda:
-        ENVIRONMENT
+    params:
+        map_at=config["evaluation"]["map_at"],
     shell:
         "python -m pipeline evaluate --codes {input.codes:q} --splits {input.splits:q}"
         " --pairs {input.pairs:q} --phase {wildcards.phase} --map-at {params.map_at}"

@@ -18,15 +18,16 @@ rule table:
         md=f"{RESULTS}/{{only}}{{experiment}}.md",
         tex=f"{RESULTS}/{{only}}{{experiment}}.tex",
         spec=f"{RESULTS}/{{only}}{{experiment}}.json",
-    params:
-        spec=lambda w: json.dumps(spec_of(w)),
     log:
         "logs/results/{only}{experiment}.log",
     wildcard_constraints:
-        experiment="|".join(re.escape(e) for e in config["experiments"] if is_table(e)) or "$^",
+        experiment="|".join(re.escape(e) for e in config["experiments"] if is_table(e))
+        or "$^",
     localrule: True
     conda:
         ENVIRONMENT
+    params:
+        spec=lambda w: json.dumps(spec_of(w)),
     shell:
         "python -m pipeline table --spec {params.spec:q} --out {output.csv:q} --log {log:q}"
 
@@ -44,15 +45,18 @@ rule figure:
         svg=f"{RESULTS}/{{only}}{{experiment}}.svg",
         csv=f"{RESULTS}/{{only}}{{experiment}}.csv",
         spec=f"{RESULTS}/{{only}}{{experiment}}.json",
-    params:
-        spec=lambda w: json.dumps(spec_of(w)),
     log:
         "logs/results/{only}{experiment}.log",
     wildcard_constraints:
-        experiment="|".join(re.escape(e) for e in config["experiments"] if not is_table(e)) or "$^",
+        experiment="|".join(
+            re.escape(e) for e in config["experiments"] if not is_table(e)
+        )
+        or "$^",
     localrule: True
     conda:
         ENVIRONMENT
+    params:
+        spec=lambda w: json.dumps(spec_of(w)),
     shell:
         "python -m pipeline figure --spec {params.spec:q} --out {output.png:q} --log {log:q}"
 
@@ -66,14 +70,14 @@ rule report:
         template=f"{workflow.basedir}/pipeline/results/templates/report.html.j2",
     output:
         report(f"{RESULTS}/report.html", category="Front page"),
-    params:
-        results=[f"{RESULTS}/{e}.json" for e in reported()],
-        galleries=json.dumps(galleries()),
     log:
         "logs/results/report.log",
     localrule: True
     conda:
         ENVIRONMENT
+    params:
+        results=[f"{RESULTS}/{e}.json" for e in reported()],
+        galleries=json.dumps(galleries()),
     shell:
         "python -m pipeline report --results {params.results:q} --galleries {params.galleries:q}"
         " --config {input.config:q} --out {output:q} --log {log:q}"
