@@ -95,7 +95,10 @@ def _from_paper(means: Sequence["pd.DataFrame"]) -> Finding | None:
     gaps = [float(gap) for table in percent for gap in table["difference"].dropna()]
     if not gaps:
         return None
-    return Finding(_points(sum(gaps) / len(gaps)), "points from the paper, on average")
+    apart = sum(map(abs, gaps)) / len(gaps)
+    signed = _points(sum(gaps) / len(gaps))
+    text = f"points apart from the paper, on average; ours minus the paper's is {signed}"
+    return Finding(f"{apart * 100:.1f}", text)
 
 
 def _explained(means: Sequence["pd.DataFrame"]) -> Finding | None:
@@ -107,7 +110,7 @@ def _explained(means: Sequence["pd.DataFrame"]) -> Finding | None:
 
 
 def _points(value: float) -> str:
-    return f"{value * 100:+.1f}".replace("-", MINUS)
+    return f"{value * 100:+z.1f}".replace("-", MINUS)
 
 
 def _count(number: int, noun: str) -> str:

@@ -38,9 +38,11 @@ def holm(p: Sequence[float]) -> np.ndarray:
 def against_best(per_query: Sequence[np.ndarray | None], best: int) -> np.ndarray:
     """Holm-corrected p-values of every competitor against number ``best``.
 
-    per_query  arrays (seeds, q) whose seeds and queries are the same for all; they are averaged
-               over the seeds, so that a query counts once. None, or a shape that differs from the
-               best's, cannot be paired and gives NaN, as does the best itself.
+    per_query  arrays (seeds, q) whose seeds and queries are the same for all competitors. They are
+               averaged over the seeds, so that repeated queries do not count as new evidence; where
+               every seed draws its own queries, a mean is that of the i-th query of each. None, or
+               a shape that differs from the best's, cannot be paired and gives NaN, as does the
+               best itself.
     """
     reference = per_query[best]
     pairable = [

@@ -7,7 +7,8 @@ value, paper, difference, beyond_noise, rank, p_value, note. ``seed`` is a seed,
 beyond_noise  ``yes`` when the difference from the paper is more than seeds explain: the paper's
               one run would lie within 2 s sqrt(1 + 1/S) of our mean of S seeds, s their standard
               deviation. Empty with a single seed.
-rank          1 for the best, 2 for the second best of what is compared (see ``competition``)
+rank          1 for the best, 2 for the second best of what is compared (see ``competition``);
+              equal values share their place
 p_value       Holm-corrected, of the paired test against the best; at .05 and above the two are
               not significantly different
 """
@@ -188,10 +189,10 @@ def _ranked(
     for _, group in means[means["value"].notna()].groupby(held, sort=False, dropna=False):
         if len(group) < 2:
             continue
-        sign = 1 if metric(group["metric"].iloc[0]).higher_is_better else -1
-        order = (-sign * group["value"].astype(float)).sort_values(kind="stable").index
-        means.loc[order[:2], "rank"] = [1, 2]
-        best = group.index.get_loc(order[0])
+        upwards = not metric(group["metric"].iloc[0]).higher_is_better
+        places = group["value"].astype(float).rank(method="dense", ascending=upwards)
+        means.loc[group.index, "rank"] = places.where(places <= 2)
+        best = int(places.argmin())
         means.loc[group.index, "p_value"] = against_best([per_query[i] for i in group.index], best)
     return means
 

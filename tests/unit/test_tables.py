@@ -142,6 +142,13 @@ def test_best_second_and_not_significantly_different(three):
     assert (rows.loc["i2t"]["p_value"].dropna() < 0.05).all()
 
 
+def test_equal_values_share_their_place(tmp_path):
+    cells = [cell(tmp_path, method=m, number=n) for m, n in (("FSH", 1), ("CVH", 1), ("ACQ", 2))]
+    rows = means(long_table(spec(cells, tasks=["i2t"]))).set_index("method")
+    assert rows.loc["FSH", "rank"] == rows.loc["CVH", "rank"]
+    assert sorted(rows["rank"]) in ([1, 1, 2], [1, 2, 2])
+
+
 def test_near_equal_methods_are_not_told_apart(tmp_path):
     cells = [cell(tmp_path, method=m, level=0.6, number=i) for i, m in enumerate(("FSH", "CVH"))]
     rows = means(long_table(spec(cells)))
