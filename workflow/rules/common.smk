@@ -84,7 +84,8 @@ def raw_files(dataset):
     """The raw files that the stages of a data set read, as far as the workflow makes them."""
     if kind_of(dataset) == "scenes":
         return [f"{raw_folder(dataset)}/scenes.{end}" for end in ("jsonl", "zip")]
-    return [f"{raw_folder(dataset)}/{f.name}" for f in remotes(dataset)]
+    own = [dataset_options(dataset)[key] for key in ("file", "table") if key in dataset_options(dataset)]
+    return [f"{raw_folder(dataset)}/{name}" for name in (*own, *(f.name for f in remotes(dataset)))]
 
 
 def raw_for(dataset, encoder):
