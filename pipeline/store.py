@@ -261,8 +261,17 @@ def read_codes(path: Path | str) -> Codes:
                 return array
             return np.unpackbits(array, axis=-1, count=bits).view(bool)
 
-        diagnostics = {name: array[:] for name, array in file.get("diagnostics", {}).items()}
-        return Codes(file["seeds"][:].tolist(), view("image"), view("text"), diagnostics)
+        return Codes(file["seeds"][:].tolist(), view("image"), view("text"), _diagnostics(file))
+
+
+def read_diagnostics(path: Path | str) -> dict[str, np.ndarray]:
+    """What the method measured on itself, without the codes: name -> array (seeds, ...)."""
+    with _open(path, "codes") as file:
+        return _diagnostics(file)
+
+
+def _diagnostics(file: h5py.File) -> dict[str, np.ndarray]:
+    return {name: array[:] for name, array in file.get("diagnostics", {}).items()}
 
 
 # --- metrics ------------------------------------------------------------------------------------

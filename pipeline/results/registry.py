@@ -48,7 +48,7 @@ class Measured:
 
     def diagnostic(self, name: str) -> np.ndarray | None:
         """What the method stored about itself (seeds, ...); None where it stored no such thing."""
-        return store.read_codes(self._codes_file).diagnostics.get(name)
+        return store.read_diagnostics(self._codes_file).get(name)
 
 
 Reader = Callable[[Measured, str], np.ndarray | None]

@@ -84,8 +84,15 @@ def raw_files(dataset):
     """The raw files that the stages of a data set read, as far as the workflow makes them."""
     if kind_of(dataset) == "scenes":
         return [f"{raw_folder(dataset)}/scenes.{end}" for end in ("jsonl", "zip")]
-    own = [dataset_options(dataset)[key] for key in ("file", "table") if key in dataset_options(dataset)]
-    return [f"{raw_folder(dataset)}/{name}" for name in (*own, *(f.name for f in remotes(dataset)))]
+    own = [
+        dataset_options(dataset)[key]
+        for key in ("file", "table")
+        if key in dataset_options(dataset)
+    ]
+    return [
+        f"{raw_folder(dataset)}/{name}"
+        for name in (*own, *(f.name for f in remotes(dataset)))
+    ]
 
 
 def raw_for(dataset, encoder):
@@ -150,6 +157,11 @@ def cell_files(w):
     cells = [cell for cell in spec_of(w)["cells"] if "missing" not in cell]
     codes = [c["codes_file"] for c in cells] if "TC" in spec_of(w)["metrics"] else []
     return [cell[key] for cell in cells] + codes
+
+
+def data_of(folder, pattern="*.*"):
+    """The package's data files that a stage reads beside its source."""
+    return sorted(map(str, Path(workflow.basedir, "pipeline", folder).glob(pattern)))
 
 
 def reported():

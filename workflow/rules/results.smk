@@ -9,6 +9,7 @@ rule table:
     input:
         cells=cell_files,
         code=sources("pipeline.results.tables"),
+        paper=data_of("results/paper", "*.csv"),
     output:
         csv=report(
             f"{RESULTS}/{{only}}{{experiment}}.csv",
@@ -67,7 +68,7 @@ rule report:
         gallery=[path for g in galleries() for path in gallery_files(g)],
         config=f"{workflow.basedir}/config.yaml",
         code=sources("pipeline.results.front_page"),
-        template=f"{workflow.basedir}/pipeline/results/templates/report.html.j2",
+        templates=data_of("results/templates"),
     output:
         report(f"{RESULTS}/report.html", category="Front page"),
     log:
