@@ -41,28 +41,39 @@ def write_pca(
 ) -> None:
     """Write the features (n, d) projected on their principal components, (seeds, n, components).
 
-    Seed i's components are those of its split's valid database rows. All seeds share one pass
-    over all rows: what lies outside a seed's database is few rows, whose moments are taken off
-    the total. ``components`` is reduced, and that logged, to at most d and the rows of the
+    Seed i's components are those of its split's valid database rows. Where these are no fewer
+    than d, all seeds share one pass over all rows: what lies outside a seed's database is few
+    rows, whose moments are taken off the total. ``components`` is reduced, and that logged, to at most d and the rows of the
     smallest database; directions in which a database does not vary give exact zeros.
     """
     target = pick_device(device)
     with open_features(features_path) as features:
         databases = [_mask(split, features.valid) for split in splits.values()]
         kept = _feasible(components, features, databases, features_path)
-        origin = _origin(features, target)
-        total = _moments(features, features.valid, origin, "total")
-        if not torch.isfinite(total.sum).all():
-            raise InputError(f"{features_path}: the features hold NaN or infinite values")
+        origin = _origin(features, target, features_path)
+        fits = _fits(features, databases, origin, kept)
         shape = (len(splits), len(features), kept)
         with feature_writer(path, shape, provenance) as writer:
-            for number, database in enumerate(databases):
-                outside = _moments(features, features.valid & ~database, origin, "outside")
-                mean, axes = principal_axes(total - outside, kept)
+            for number, (mean, axes) in enumerate(fits):
                 for rows, block in _blocks(features, target, f"seed {number}"):
                     projected = (block - (origin + mean)) @ axes
                     projected[~torch.from_numpy(features.valid[rows])] = 0
                     writer.write(rows, projected.cpu().numpy(), features.valid[rows], seed=number)
+
+
+def _fits(
+    features: Features, databases: list[np.ndarray], origin: Tensor, components: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Mean and axes per database, by the smaller of the two eigenproblems, (d, d) or (m, m)."""
+    if max(map(np.count_nonzero, databases)) < features.dimensions:
+        for database in databases:
+            rows = torch.from_numpy(features.rows(np.flatnonzero(database)))
+            yield axes_of_rows(rows.to(origin) - origin, components)
+        return
+    total = _moments(features, features.valid, origin, "total")
+    for database in databases:
+        outside = _moments(features, features.valid & ~database, origin, "outside")
+        yield principal_axes(total - outside, components)
 
 
 def principal_axes(moments: Moments, components: int) -> tuple[Tensor, Tensor]:
@@ -74,11 +85,25 @@ def principal_axes(moments: Moments, components: int) -> tuple[Tensor, Tensor]:
     mean = moments.sum / moments.rows
     covariance = moments.scatter / moments.rows - torch.outer(mean, mean)
     variances, axes = torch.linalg.eigh(covariance)
+    return mean, _ordered(variances, axes, components, len(mean))
+
+
+def axes_of_rows(rows: Tensor, components: int) -> tuple[Tensor, Tensor]:
+    """The same from the rows (m, d) themselves, by the eigenvectors of their Gram matrix (m, m)."""
+    mean = rows.mean(0)
+    rows = rows - mean
+    variances, scores = torch.linalg.eigh(rows @ rows.T / len(rows))
+    axes = rows.T @ scores / (variances.clamp(min=0) * len(rows)).sqrt()
+    return mean, _ordered(variances, axes, components, max(rows.shape))
+
+
+def _ordered(variances: Tensor, axes: Tensor, components: int, size: int) -> Tensor:
+    """The leading axes by falling variance, signs fixed, those of no variance zero."""
     variances, axes = variances.flip(0)[:components], axes.flip(1)[:, :components]
+    rounding = variances[0].clamp(min=0) * size * torch.finfo(axes.dtype).eps
+    axes = torch.where(variances > rounding, axes, 0.0)
     largest = axes.abs().argmax(0, keepdim=True)
-    axes = axes * axes.gather(0, largest).sign()
-    rounding = variances[0].clamp(min=0) * len(mean) * torch.finfo(axes.dtype).eps
-    return mean, torch.where(variances > rounding, axes, 0.0)
+    return axes * axes.gather(0, largest).sign()
 
 
 def _mask(split: Split, valid: np.ndarray) -> np.ndarray:
@@ -103,10 +128,14 @@ def _feasible(asked: int, features: Features, databases: list[np.ndarray], path:
     return kept
 
 
-def _origin(features: Features, device: torch.device) -> Tensor:
-    """The mean of the first valid rows: near the true one, so that no sum cancels."""
-    first = features.rows(np.flatnonzero(features.valid)[:_BLOCK])
-    return torch.from_numpy(first).to(device, torch.float64).mean(0)
+def _origin(features: Features, device: torch.device, path: Path | str) -> Tensor:
+    """The mean of the valid rows, so that no sum of the fit cancels."""
+    total = torch.zeros(features.dimensions, dtype=torch.float64, device=device)
+    for rows, block in _blocks(features, device, "mean"):
+        total += block[torch.from_numpy(features.valid[rows]).to(device)].sum(0)
+    if not torch.isfinite(total).all():
+        raise InputError(f"{path}: the features hold NaN or infinite values")
+    return total / np.count_nonzero(features.valid)
 
 
 def _moments(features: Features, mask: np.ndarray, origin: Tensor, name: str) -> Moments:
