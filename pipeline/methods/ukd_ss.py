@@ -23,12 +23,12 @@ class UKDSS(_deep.TwoNetHasher):
     other by the teacher's relaxed image codes or by its relaxed text codes. The student is
     DCMH-like: pairwise likelihood, quantisation error and bit balance.
 
-    Kept from the authors: teacher bits, the .999 for "similar", the form of the losses, batch size, rate
-    and epochs of the student. Assumed: networks with one hidden layer of 1,024 on the given
-    features (theirs: VGG19, multi-scale text network); both are trained on the pairs of a
-    mini-batch at once; DCMH's balance term is kept, as without it most runs end in one constant
-    code, and the quantisation error is weighted down from 1, as with it small networks freeze near
-    their first signs. The share of neighbours is that of the release, 10,000 of 18,015.
+    Kept from the authors: teacher bits, the .999 for "similar", the form of the losses, batch size,
+    rate and epochs of the student, the share of neighbours (10,000 of 18,015). Assumed: networks
+    with one hidden layer of 1,024 on the given features (theirs: VGG19, multi-scale text network),
+    both trained on the pairs of a mini-batch at once. Two things differ for the student's sake:
+    DCMH's balance term is kept, without which its codes became constant, and the quantisation error
+    weighs 0.1 instead of 1, at which codes froze near their first signs.
 
     epochs          passes of the student
     batch_size      rows of a mini-batch of the student
