@@ -24,8 +24,9 @@ class PDH(Hasher):
     with the views exchanged, until fewer than ``tolerance`` of the bits change.
 
     C          of the SVMs, for rows divided by the root mean square entry of their centred view.
-               It decides the result; of .1, .01, .001 and .0001 the default ranked best on
-               validation queries drawn from the training rows (benchmarks/selection.py)
+               Validation queries drawn from the training rows cannot tell .1, .01 and .001
+               apart (.340, .342, .339) and fault .0001 (.305; benchmarks/selection.py), so the
+               strongest regularisation of the three is the default.
     iterations  rounds at most; many rounds drift to bits that predict well and rank badly
     tolerance  the stopping rule, as a share of all bits
     ridge      of the CCA, in units of the mean eigenvalue of the view's scatter

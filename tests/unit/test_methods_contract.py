@@ -1,0 +1,122 @@
+"""What every method promises, whichever it is."""
+
+import inspect
+import logging
+
+import numpy as np
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.methods import available, create
+
+BITS = 16
+#: keeps the trained networks small; each applies to the methods that have the parameter
+TINY = {"epochs": 2, "rounds": 1, "batch_size": 32, "hidden": 16, "critic": 16, "iterations": 10}
+#: methods whose bits are hyperplanes in a view, of which a narrow view has few independent ones
+LINEAR = ("acq", "cmfh", "cre", "cvh", "fsh", "imh", "pdh")
+
+pytestmark = pytest.mark.parametrize("name", available())
+
+
+def tiny(name, seed=0, bits=BITS):
+    known = inspect.signature(type(create(name, bits=bits, seed=seed))).parameters
+    return create(
+        name, bits=bits, seed=seed, **{key: TINY[key] for key in TINY.keys() & known.keys()}
+    )
+
+
+def two_views(n=96, d_v=24, d_t=20, seed=0):
+    """Pairs that share latent variables: dense images, binary tags, both float32."""
+    rng = np.random.default_rng(seed)
+    latent = rng.standard_normal((n, 8))
+    image = np.maximum(latent @ rng.standard_normal((8, d_v)), 0) + 0.1 * rng.random((n, d_v))
+    text = latent @ rng.standard_normal((8, d_t)) + rng.standard_normal((n, d_t)) > 0.5
+    return image.astype(np.float32), text.astype(np.float32)
+
+
+def check_codes(hasher, image, text):
+    for codes, n in (
+        (hasher.encode_image(image), len(image)),
+        (hasher.encode_text(text), len(text)),
+    ):
+        if hasher.real_valued:
+            assert codes.shape[0] == n and np.isfinite(codes).all()
+        else:
+            assert codes.shape == (n, hasher.bits) and codes.dtype == bool
+
+
+def test_fit_returns_self_and_codes_are_bool_rows_of_bits(name):
+    image, text = two_views()
+    hasher = tiny(name)
+    assert hasher.fit(image, text) is hasher
+    check_codes(hasher, image, text[:7])
+
+
+def test_the_same_seed_gives_the_same_codes(name):
+    image, text = two_views()
+    first, second = (tiny(name, seed=5).fit(image, text) for _ in range(2))
+    np.testing.assert_array_equal(first.encode_image(image), second.encode_image(image))
+    np.testing.assert_array_equal(first.encode_text(text), second.encode_text(text))
+
+
+def test_codes_do_not_depend_on_the_global_random_state(name):
+    image, text = two_views()
+    codes = []
+    for state in (0, 1):
+        np.random.seed(state)
+        codes.append(tiny(name).fit(image, text).encode_image(image))
+    np.testing.assert_array_equal(*codes)
+
+
+def test_inputs_stay_as_they_were(name):
+    image, text = two_views()
+    kept = image.copy(), text.copy()
+    hasher = tiny(name).fit(image, text)
+    hasher.encode_image(image)
+    hasher.encode_text(text)
+    np.testing.assert_array_equal(image, kept[0])
+    np.testing.assert_array_equal(text, kept[1])
+
+
+def test_nan_wrong_shapes_and_too_few_rows_are_refused(name):
+    image, text = two_views()
+    spoilt = image.copy()
+    spoilt[3, 2] = np.nan
+    for bad in ((spoilt, text), (image[:, 0], text), (image[:-1], text), (image[:9], text[:9])):
+        with pytest.raises(InputError):
+            tiny(name).fit(*bad)
+    hasher = tiny(name)
+    with pytest.raises(InputError, match="fit"):
+        hasher.encode_image(image)
+    hasher.fit(image, text)
+    with pytest.raises(InputError, match="columns"):
+        hasher.encode_text(text[:, :-1])
+    with pytest.raises(InputError, match="row 3"):
+        hasher.encode_image(spoilt)
+
+
+def test_constant_columns_and_rows_of_zeros_are_borne(name):
+    image, text = two_views()
+    image[:, 4], text[:, :3] = 7.0, 0.0
+    image[10], text[[5, 11]] = 0.0, 0.0
+    check_codes(tiny(name).fit(image, text), image, text)
+
+
+def test_a_text_view_of_ten_dimensions_still_gives_all_bits(name, caplog):
+    image, text = two_views(d_t=10)
+    with caplog.at_level(logging.WARNING):
+        hasher = tiny(name).fit(image, text)
+    check_codes(hasher, image, text)
+    if name in LINEAR:
+        assert "16 bits" in caplog.text and "rank 10" in caplog.text
+        assert hasher.encode_text(text).std(axis=0).min() > 0  # no bit is a constant
+
+
+def test_fewer_rows_than_dimensions_are_enough(name):
+    image, text = two_views(n=40, d_v=70, d_t=60)
+    check_codes(tiny(name).fit(image, text), image, text)
+
+
+def test_as_many_rows_as_bits_are_enough(name):
+    image, text = two_views(n=BITS)
+    check_codes(tiny(name).fit(image, text), image, text)
