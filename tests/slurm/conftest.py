@@ -1,0 +1,75 @@
+"""A real Slurm: munged, slurmctld and slurmd of one node, started for the tests and stopped."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SYSTEM = Path("/etc/slurm")  # the executor hides SLURM_CONF from jobs, so the files must be here
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a running cluster's logs."""
+    missing = [d for d in ("munged", "slurmctld", "slurmd") if not shutil.which(d)]
+    if missing or os.getuid() != 0:
+        pytest.skip("needs root and Debian's slurm-wlm and munge" + f"; no {missing}" * bool(missing))
+    if (SYSTEM / "slurm.conf").is_file() and not (SYSTEM / "slurm.conf").is_symlink():
+        pytest.skip("this machine has a Slurm of its own")
+    base = tmp_path_factory.mktemp("slurm", numbered=True)
+    for folder in (base, *base.parents):
+        if folder.owner() == "root" and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o755)
+    _configure(base)
+    _start(base)
+    yield base
+    for daemon in ("slurmd", "slurmctld", "munged"):
+        pid = base / f"{daemon}.pid"
+        if pid.exists():
+            subprocess.run(["kill", pid.read_text().strip()], check=False)
+    for name in ("slurm.conf", "gres.conf"):
+        (SYSTEM / name).unlink()
+
+
+def _configure(base: Path) -> None:
+    for name in ("state", "spool"):
+        (base / name).mkdir()
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    text = (HERE / "slurm.conf").read_text()
+    values = {
+        "base": base,
+        "host": socket.gethostname().split(".")[0],
+        "cpus": os.cpu_count(),
+        "memory": pages * size // 2**20 - 500,
+    }
+    (base / "slurm.conf").write_text(text.format(**values))
+    shutil.copy(HERE / "gres.conf", base)
+    SYSTEM.mkdir(exist_ok=True)
+    for name in ("slurm.conf", "gres.conf"):
+        (SYSTEM / name).unlink(missing_ok=True)
+        (SYSTEM / name).symlink_to(base / name)
+
+
+def _start(base: Path) -> None:
+    key = base / "munge.key"
+    key.write_bytes(secrets.token_bytes(128))
+    key.chmod(0o400)
+    places = {"key-file": key, "socket": base / "munge.socket"}
+    places |= {name: base / f"munged.{name[:-5]}" for name in ("pid-file", "log-file", "seed-file")}
+    run = [["munged", "--force", *(f"--{k}={v}" for k, v in places.items())]]
+    for command in [*run, ["slurmctld", "-c"], ["slurmd"]]:
+        subprocess.run(command, check=True)
+    for _ in range(60):
+        state = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True)
+        if "idle" in state.stdout:
+            return
+        time.sleep(0.5)
+    logs = "\n".join(p.read_text()[-500:] for p in base.glob("*.log"))
+    raise RuntimeError(f"the cluster did not come up\n{logs}")
