@@ -77,16 +77,18 @@ class Networks(nn.Module):
     def objective(
         self, x: Sequence[Tensor], weights: dict[str, Tensor], draw: Draw, samples: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What to minimise (S,), and the value (S,) of every term that some model weighs.
+        """What to minimise (S,), and the value (S,) of every term that some model weighs,
+        with the balance and mean abs(p - 1/2) always.
 
         x        the two views of the mini-batch, (S, B, d)
         weights  name -> (S,); a term that no model weighs is not computed
         draw     the noise: shape -> uniform (S, *shape)
         samples  pairs of sampled codes that the critic sees; 0: it sees the Bernoulli means
 
-        The value is Eq. 14 but for two things whose gradients reach other networks: D's own loss,
-        and the decoders' squared error, which they minimise whole (the Gaussian log-likelihood) at
-        a rate of their own while the encoders feel it per feature and weighed by w_intra.
+        Its gradient by the encoders is that of Eq. 14. The other networks each appear in one term
+        and learn by that alone, at their rate whatever its weight: decoders by the Gaussian
+        log-likelihood (the squared error summed over features), critics by the bound, classifiers
+        by their logistic loss.
         """
         z = [encoder(view) for encoder, view in zip(self.encoder, x, strict=True)]
         p = [torch.sigmoid(logits) for logits in z]
@@ -97,16 +99,16 @@ class Networks(nn.Module):
             terms["intra"] = errors[0] + errors[1]
             total = total + sum(e * view.shape[2] for e, view in zip(errors, x, strict=True))
         if weights["inter"].any():
-            terms["bound"] = self._bound(z, p, draw, samples)
-            total = total - weights["inter"] * terms["bound"]
+            terms["bound"] = self._inter(z, p, draw, samples, weights["inter"])
+            total = total - terms["bound"]
         if weights["gap"].any():
             terms["gap"] = losses.symmetrised_kl(*z)
             total = total + weights["gap"] * terms["gap"]
         if weights["tc"].any():
             terms["tc"], terms["classifier"] = self._independence(p, noise[2:])
             total = total + weights["tc"] * terms["tc"] + terms["classifier"]
+        terms["balance"] = losses.imbalance(p[0]) + losses.imbalance(p[1])
         if weights["balance"].any():
-            terms["balance"] = losses.imbalance(p[0]) + losses.imbalance(p[1])
             total = total + weights["balance"] * terms["balance"]
         away = [(means.detach() - 0.5).abs().mean(dim=(1, 2)) for means in p]
         return total, terms | {"loss": total, "mean_abs": (away[0] + away[1]) / 2}
@@ -121,11 +123,18 @@ class Networks(nn.Module):
             errors.append(losses.reconstruction_error(view, decoder(felt)))
         return errors
 
-    def _bound(self, z: Sequence[Tensor], p: Sequence[Tensor], draw: Draw, samples: int) -> Tensor:
+    def _inter(
+        self, z: Sequence[Tensor], p: Sequence[Tensor], draw: Draw, samples: int, weight: Tensor
+    ) -> Tensor:
+        """The bound, on the means or averaged over sampled pairs; the encoders feel it weighed."""
+        felt = weight[:, None, None]
         if not samples:
-            return self.bound(p)
+            return self.bound([scale_gradient(means, felt) for means in p])
         noise = draw((samples, 2, *z[0].shape[1:])).unbind(dim=1)
-        bounds = [self.bound([losses.sample(z[v], u[:, v]) for v in range(2)]) for u in noise]
+        bounds = [
+            self.bound([scale_gradient(losses.sample(z[v], u[:, v]), felt) for v in range(2)])
+            for u in noise
+        ]
         return sum(bounds) / samples
 
     def bound(self, codes: Sequence[Tensor]) -> Tensor:

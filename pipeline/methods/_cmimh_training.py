@@ -37,6 +37,8 @@ class Training:
     ) -> None:
         self.models, self.first, self.device = models, models[0], device
         self.rows = len(images[0])
+        self.steps = -(-self.rows // self.first.batch_size)
+        self.epochs = max(self.first.epochs, -(-self.first.min_steps // self.steps))
         self.views = [_tensors(view, device) for view in (images, texts)]
         self.scalers = [_scaler(view, self.first.scaling) for view in self.views]
         self.weights = {
@@ -81,8 +83,7 @@ class Training:
 
     def epoch(self) -> list[dict[str, Any]]:
         """Train one epoch, every row at most once; each model's record, the terms' means."""
-        steps = -(-self.rows // self.first.batch_size)
-        size = self.rows // steps
+        steps, size = self.steps, self.rows // self.steps
         orders = [
             torch.randperm(self.rows, generator=g, device=self.device) for g in self.generators
         ]
@@ -110,14 +111,14 @@ class Training:
     def _anneal(self) -> None:
         """Both rates fall along half a cosine, from the given ones to 0."""
         if self.first.anneal:
-            factor = (1 + math.cos(math.pi * self.done / self.first.epochs)) / 2
+            factor = (1 + math.cos(math.pi * self.done / self.epochs)) / 2
             for group in self.optimiser.param_groups:
                 group["lr"] = group["base"] * factor
 
     def _warmth(self) -> float:
         """The share of the gap weight in force: grows linearly to 1 during the warm-up."""
-        warm_up = self.first.warm_up * self.first.epochs
-        return min(1.0, self.done / warm_up) if warm_up else 1.0
+        warm_up = self.first.warm_up * self.epochs
+        return min(1.0, (self.done + 1) / warm_up) if warm_up else 1.0
 
     def _batch(self, rows: Sequence[Tensor]) -> list[Tensor]:
         """Both views of each model's own rows, scaled: (S, B, d)."""

@@ -23,6 +23,7 @@ from pipeline.seeds import derive
 log = logging.getLogger(__name__)
 BLOCK = 8192  # rows encoded at a time
 CHECKPOINT_SECONDS = 30.0  # at least so long between two checkpoints
+SILENT_SPREAD = 0.02  # p that varies less than this from row to row says nothing
 NO_BOUND = -2 * math.log(2)  # the Jensen-Shannon bound of a critic that cannot tell pairs apart
 
 
@@ -36,7 +37,8 @@ class CMIMH(Hasher):
     critic      what the critic sees: 'mean' (Bernoulli means) or a number of sampled pairs
     encoder     'mlp' (two hidden layers) or 'linear'
     w_*         weights of Eq. 14; 0 leaves the term out
-    epochs, batch_size
+    epochs      passes over the training pairs; more if they make fewer than min_steps mini-batches
+    batch_size  mini-batch size, made a little smaller to divide the pairs evenly
     lr          rate of encoders, critics and classifiers; lr_decoder that of the decoders
     momentum, weight_decay, optimiser ('sgd' or 'adam'), anneal (both rates, half a cosine)
     warm_up     share of the epochs over which w_gap grows from 0
@@ -58,21 +60,22 @@ class CMIMH(Hasher):
         critic: Literal["mean"] | int = "mean",
         encoder: Literal["mlp", "linear"] = "mlp",
         w_intra: float = 20.0,
-        w_inter: float = 1.0,
+        w_inter: float = 5.0,
         w_gap: float = 2.0,
         w_tc: float = 0.05,
-        w_balance: float = 0.1,
+        w_balance: float = 1.0,
         epochs: int = 40,
-        batch_size: int = 256,
+        min_steps: int = 500,
+        batch_size: int = 128,
         lr: float = 0.03,
         lr_decoder: float = 0.001,
         momentum: float = 0.9,
         weight_decay: float = 5e-4,
         optimiser: Literal["sgd", "adam"] = "sgd",
         anneal: bool = True,
-        warm_up: float = 1 / 3,
+        warm_up: float = 1.0,
         scaling: Literal["view", "feature"] = "view",
-        spread: float = 1.0,
+        spread: float = 3.0,
         hidden: int = 1024,
         judge: int = 512,
         device: str = "auto",
@@ -81,7 +84,7 @@ class CMIMH(Hasher):
         self.critic, self.encoder = critic, encoder
         self.w_intra, self.w_inter, self.w_gap = w_intra, w_inter, w_gap
         self.w_tc, self.w_balance = w_tc, w_balance
-        self.epochs, self.batch_size = epochs, batch_size
+        self.epochs, self.min_steps, self.batch_size = epochs, min_steps, batch_size
         self.lr, self.lr_decoder = lr, lr_decoder
         self.momentum, self.weight_decay = momentum, weight_decay
         self.optimiser, self.anneal, self.warm_up = optimiser, anneal, warm_up
@@ -158,18 +161,21 @@ class CMIMH(Hasher):
         return diagnose(self.networks_, p, batch_size=self.batch_size, classifiers=classifiers)
 
     def _check_alive(self, image: np.ndarray, text: np.ndarray) -> None:
-        """Raise CollapseError if the codes of the training rows (at most 4,096) say nothing."""
+        """Raise CollapseError if the codes of the training rows (at most 8,192) say nothing.
+
+        That is, if p hardly varies from row to row, or most bits of a view are constant.
+        """
         p = [self._means(0, image[:BLOCK]), self._means(1, text[:BLOCK])]
-        away = float(torch.cat(p).sub(0.5).abs().mean())
-        bound = float(self.networks_.bound([v[None, :1024] for v in p]))
-        constant = [(v > 0.5).all(dim=0) | (v <= 0.5).all(dim=0) for v in p]
-        silent = away < 0.01 and (not self.w_inter or bound < NO_BOUND + 0.01)
-        if silent or any(bool(c.all()) for c in constant):
+        spread = min(float(v.std(dim=0).mean()) for v in p)
+        constant = [int(((v > 0.5).float().std(dim=0) == 0).sum()) for v in p]
+        if spread < SILENT_SPREAD or max(constant) > self.bits / 2:
+            away = float(torch.cat(p).sub(0.5).abs().mean())
+            bound = float(self.networks_.bound([v[None, :1024] for v in p]))
             raise CollapseError(
-                f"the codes collapsed (seed {self.seed}, {self.bits} bits: mean |p - 1/2| is "
-                f"{away:.4f}, the mutual information bound {bound:.3f} with {NO_BOUND:.3f} telling "
-                f"nothing, {int(constant[0].sum())} image and {int(constant[1].sum())} text bits "
-                "constant); a smaller w_gap, a larger w_intra or another rate is needed"
+                f"the codes collapsed (seed {self.seed}, {self.bits} bits: p varies by "
+                f"{spread:.4f}, mean |p - 1/2| is {away:.4f}, the information bound {bound:.3f} "
+                f"with {NO_BOUND:.3f} telling nothing, {constant[0]} image and {constant[1]} text "
+                "bits constant); a smaller w_gap, a larger w_intra or another rate is needed"
             )
 
 
@@ -198,7 +204,7 @@ def _train(training: Training, checkpoint: Path | None) -> None:
         else:
             log.warning("%s is of another training; starting anew", checkpoint)
     saved = time.monotonic()
-    epochs = range(training.done, training.first.epochs)
+    epochs = range(training.done, training.epochs)
     for _ in tqdm(epochs, desc="epochs", mininterval=1, disable=None):
         for model, record in zip(training.models, training.epoch(), strict=True):
             if not math.isfinite(record["loss"]):

@@ -1,0 +1,109 @@
+"""What an epoch of CMIMH costs beside its bare matrix products, and five seeds beside one.
+
+Run: python benchmarks/cmimh_training.py [--rows 5000] [--repeats 5] [--device cpu]
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+import torch
+
+from pipeline.methods._cmimh_training import Training
+from pipeline.methods.cmimh import CMIMH
+
+IMAGE, TEXT, BITS = 1024, 1386, 32
+
+
+def training(models: int, rows: int, device: torch.device) -> Training:
+    """``models`` seeds of the default CMIMH on drawn features, ready to train."""
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(rows, IMAGE)).astype(np.float32)
+    text = (rng.random((rows, TEXT)) < 0.01).astype(np.float32)
+    seeds = [CMIMH(BITS, seed) for seed in range(models)]
+    return Training(seeds, [image] * models, [text] * models, device)
+
+
+def bare_products(model: CMIMH, rows: int, device: torch.device) -> Callable[[], None]:
+    """The products of one epoch and nothing else: forward, by input, by weights, per layer.
+
+    The first layer of an encoder needs no gradient by its input; D runs on the means with its
+    parameters fixed, and on the means and their permutation with its input fixed.
+    """
+    steps = -(-rows // model.batch_size)
+    batch = rows // steps
+    h, j = model.hidden, model.judge
+    layers = []  # rows, width in, width out, gradient by input?, by weights?
+    for d in (IMAGE, TEXT):
+        layers += [(batch, d, h, False, True), (batch, h, h, True, True)]
+        layers += [(batch, h, BITS, True, True), (batch, BITS, h, True, True)]
+        layers += [(batch, h, h, True, True), (batch, h, d, True, True)]
+        layers += [(batch, i, o, True, True) for i, o in ((BITS, j), (j, j), (j, j))]
+        layers += [(batch, i, o, True, False) for i, o in ((BITS, j), (j, j), (j, 1))]
+        layers += [(2 * batch, BITS, j, False, True)]
+        layers += [(2 * batch, i, o, True, True) for i, o in ((j, j), (j, 1))]
+    operands = [
+        (
+            torch.randn(n, i, device=device),
+            torch.randn(i, o, device=device),
+            torch.randn(n, o, device=device),
+        )
+        for n, i, o, _, _ in layers
+    ]
+    critics = torch.randn(batch, j, device=device)
+
+    def epoch() -> None:
+        for _ in range(steps):
+            for (x, w, g), (*_, by_input, by_weights) in zip(operands, layers, strict=True):
+                x @ w
+                if by_input:
+                    g @ w.T
+                if by_weights:
+                    x.T @ g
+            t = critics @ critics.T
+            t @ critics, t.T @ critics
+
+    return epoch
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Wall time of ``work``."""
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Parse the command line, run, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=5000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    device = torch.device(args.device)
+    one, five = (training(models, args.rows, device) for models in (1, 5))
+    runs = {
+        "bare products of an epoch": bare_products(one.first, args.rows, device),
+        "epoch of one model": one.epoch,
+        "epoch of five models": five.epoch,
+    }
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for repeat in range(args.repeats + 1):
+        for name, work in runs.items():
+            taken = seconds(work, device)
+            if repeat:  # the first round warms up
+                times[name].append(taken)
+    medians = {name: median(values) for name, values in times.items()}
+    for name, value in medians.items():
+        print(f"{name:28s} {value:8.3f} s")
+    bare, single, stacked = medians.values()
+    print(f"epoch / bare products        {single / bare:8.2f}")
+    print(f"five models / one            {stacked / single:8.2f}")
+
+
+if __name__ == "__main__":
+    main()
