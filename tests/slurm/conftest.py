@@ -20,7 +20,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a running cluster's logs."""
     missing = [d for d in ("munged", "slurmctld", "slurmd") if not shutil.which(d)]
     if missing or os.getuid() != 0:
-        pytest.skip("needs root and Debian's slurm-wlm and munge" + f"; no {missing}" * bool(missing))
+        pytest.skip(f"needs root, and Debian's slurm-wlm and munge (not found: {missing})")
     if (SYSTEM / "slurm.conf").is_file() and not (SYSTEM / "slurm.conf").is_symlink():
         pytest.skip("this machine has a Slurm of its own")
     base = tmp_path_factory.mktemp("slurm", numbered=True)
