@@ -48,7 +48,7 @@ def _words(bits: np.ndarray) -> np.ndarray:
     for start in range(0, rows, _PACK):
         packed = np.packbits(bits[start : start + _PACK] != 0, axis=1)
         padded = np.pad(packed, ((0, 0), (0, 8 * len(words) - packed.shape[1])))
-        words[:, start : start + _PACK] = padded.view(np.uint64).T
+        words[:, start : start + _PACK] = np.ascontiguousarray(padded).view(np.uint64).T
     return words
 
 
