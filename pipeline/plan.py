@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.store import TASKS
 
 Config = Mapping[str, Any]
-TASKS = ("i2t", "t2i", "i2i", "t2t")
+
 
 #: encoder kind -> the module of pipeline.features that computes it
 ENCODERS = {

@@ -20,6 +20,7 @@ from pipeline.errors import InputError
 from pipeline.files import sha256, whole
 
 LAYOUT = 1
+TASKS = ("i2t", "t2i", "i2i", "t2t")  # who asks and who answers, as in the groups of a metrics file
 _TEXT = h5py.string_dtype("utf-8")
 
 

@@ -8,8 +8,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation import Result, evaluate
 from pipeline.evaluation.independence import correlation_mse
 from pipeline.evaluation.real_valued import evaluate_real
-from pipeline.plan import TASKS
-from pipeline.store import Codes, Split
+from pipeline.store import TASKS, Codes, Split
 
 _VIEWS = {"i": "image", "t": "text"}
 

@@ -43,8 +43,9 @@ def write_pca(
 
     Seed i's components are those of its split's valid database rows. Where these are no fewer
     than d, all seeds share one pass over all rows: what lies outside a seed's database is few
-    rows, whose moments are taken off the total. ``components`` is reduced, and that logged, to at most d and the rows of the
-    smallest database; directions in which a database does not vary give exact zeros.
+    rows, whose moments are taken off the total. ``components`` is reduced, and that logged, to at
+    most d and the rows of the smallest database; directions in which a database does not vary
+    give exact zeros.
     """
     target = pick_device(device)
     with open_features(features_path) as features:

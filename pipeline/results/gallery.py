@@ -9,9 +9,8 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.features.decode import ImageFiles, decode
 from pipeline.seeds import derive
-from pipeline.store import Codes, Pairs, Split
+from pipeline.store import TASKS, Codes, Pairs, Split
 
-TASKS = ("i2t", "t2i", "i2i", "t2t")
 _VIEWS = {"i": "image", "t": "text"}
 _THUMBNAIL = 160  # pixels a side
 _MOST_TAGS = 10
