@@ -67,7 +67,7 @@ class CRE(Hasher):
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         """B (n, bits) and both W_m for centred similarities ``views``."""
         shares = [1 / max(np.mean(s**2), np.finfo(float).tiny) for s in views]
-        ridges = [self._ridge_of(s) for s in views]
+        ridges = [max(self.ridge * np.sum(s**2) / s.shape[1], np.finfo(float).eps) for s in views]
         scatters = [
             cho_factor(s.T @ s + ridge * np.eye(s.shape[1]))
             for s, ridge in zip(views, ridges, strict=True)
@@ -82,23 +82,17 @@ class CRE(Hasher):
             for a, s, p, w in zip(shares, views, embeddings, weights, strict=True):
                 drive = drive + a * s @ p.T + self.fidelity * s @ w
             codes = improve_bits(codes, gram, drive)
-            self.report(
-                iteration=iteration,
-                objective=float(
-                    self.independence * np.sum((codes - independent) ** 2)
-                    + sum(
-                        a * np.sum((s - codes @ p) ** 2)
-                        + self.fidelity * (np.sum((codes - s @ w) ** 2) + ridge * np.sum(w**2))
-                        for a, s, p, w, ridge in zip(
-                            shares, views, embeddings, weights, ridges, strict=True
-                        )
-                    )
-                ),
-            )
+            terms = list(zip(shares, ridges, views, embeddings, weights, strict=True))
+            self.report(iteration=iteration, objective=self._objective(codes, independent, terms))
         return codes, weights
 
-    def _ridge_of(self, s: np.ndarray) -> float:
-        return max(self.ridge * np.sum(s**2) / s.shape[1], np.finfo(float).eps)
+    def _objective(self, codes: np.ndarray, independent: np.ndarray, terms: list[tuple]) -> float:
+        """The objective; ``terms`` holds 1 / v_m, the ridge, S_m, P_m and W_m of either view."""
+        total = self.independence * np.sum((codes - independent) ** 2)
+        for share, ridge, s, p, w in terms:
+            total += share * np.sum((s - codes @ p) ** 2)
+            total += self.fidelity * (np.sum((codes - s @ w) ** 2) + ridge * np.sum(w**2))
+        return float(total)
 
     def _image_similarity(self, x: np.ndarray) -> np.ndarray:
         return np.exp(-0.5 * (cdist(x, self.image_anchors_) / self.width_) ** 2)

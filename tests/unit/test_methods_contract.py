@@ -11,7 +11,16 @@ from pipeline.methods import available, create
 
 BITS = 16
 #: keeps the trained networks small; each applies to the methods that have the parameter
-TINY = {"epochs": 2, "rounds": 1, "batch_size": 32, "hidden": 16, "critic": 16, "iterations": 10}
+TINY = {
+    "batch_size": 32,
+    "epochs": 2,
+    "hidden": 16,
+    "iterations": 10,
+    "judge": 16,
+    "min_steps": 60,
+    "rounds": 1,
+    "w_gap": 1.0,  # CMIMH refuses codes that collapse, as its own weight makes so small a net do
+}
 #: methods whose bits are hyperplanes in a view, of which a narrow view has few independent ones
 LINEAR = ("acq", "cmfh", "cre", "cvh", "fsh", "imh", "pdh")
 
