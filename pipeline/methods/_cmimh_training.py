@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.files import whole
 from pipeline.methods._cmimh_networks import Networks
@@ -69,11 +69,13 @@ class Training:
 
     def _optimiser(self) -> torch.optim.Optimizer:
         m, net = self.first, self.networks
-        decoders = list(net.decoder.parameters())
-        others = [*net.encoder.parameters(), *net.critic.parameters(), *net.classifier.parameters()]
         groups = [
-            {"params": others, "lr": m.lr, "base": m.lr},
-            {"params": decoders, "lr": m.lr_decoder, "base": m.lr_decoder},
+            {"params": params, "lr": base * factor, "base": base * factor}
+            for base, kinds in (
+                (m.lr, [net.encoder, net.critic, net.classifier]),
+                (m.lr_decoder, [net.decoder]),
+            )
+            for factor, params in _by_factor(kinds).items()
         ]
         if m.optimiser == "adam":
             return torch.optim.Adam(groups, weight_decay=m.weight_decay, fused=True)
@@ -165,6 +167,19 @@ class Training:
         for mean, factor in self.scalers:
             digest.update(mean.cpu().numpy().tobytes() + factor.cpu().numpy().tobytes())
         return digest.hexdigest()
+
+
+def _by_factor(kinds: Sequence[nn.Module]) -> dict[float, list[nn.Parameter]]:
+    """Parameters by what their rate is multiplied with: 256 / inputs for weights of wide layers.
+
+    The curvature of the loss in a layer's weights grows with the mean square of its input, so with
+    the number of inputs; without the factor a rate that suits 256 units diverges with 1,024.
+    """
+    groups: dict[float, list[nn.Parameter]] = {}
+    for kind in kinds:
+        for parameter in kind.parameters():
+            groups.setdefault(min(1.0, 256 / parameter.shape[1]), []).append(parameter)
+    return groups
 
 
 def _tensors(view: Sequence[np.ndarray], device: torch.device) -> list[Tensor]:

@@ -39,7 +39,8 @@ class CMIMH(Hasher):
     w_*         weights of Eq. 14; 0 leaves the term out
     epochs      passes over the training pairs; more if they make fewer than min_steps mini-batches
     batch_size  mini-batch size, made a little smaller to divide the pairs evenly
-    lr          rate of encoders, critics and classifiers; lr_decoder that of the decoders
+    lr          rate of encoders, critics and classifiers; lr_decoder that of the decoders; both for
+                layers of up to 256 inputs, wider ones take proportionally less
     momentum, weight_decay, optimiser ('sgd' or 'adam'), anneal (both rates, half a cosine)
     warm_up     share of the epochs over which w_gap grows from 0
     scaling     of the features: one factor per 'view', or one per 'feature'
@@ -61,14 +62,14 @@ class CMIMH(Hasher):
         encoder: Literal["mlp", "linear"] = "mlp",
         w_intra: float = 20.0,
         w_inter: float = 5.0,
-        w_gap: float = 2.0,
+        w_gap: float = 8.0,
         w_tc: float = 0.05,
-        w_balance: float = 1.0,
+        w_balance: float = 0.3,
         epochs: int = 40,
         min_steps: int = 500,
         batch_size: int = 128,
-        lr: float = 0.03,
-        lr_decoder: float = 0.001,
+        lr: float = 0.01,
+        lr_decoder: float = 0.0003,
         momentum: float = 0.9,
         weight_decay: float = 5e-4,
         optimiser: Literal["sgd", "adam"] = "sgd",
