@@ -18,6 +18,10 @@ from pipeline.seeds import derive
 if TYPE_CHECKING:
     from pipeline.methods.cmimh import CMIMH
 
+#: w_gap and w_balance hold at this many bits, and in inverse proportion at others: their terms are
+#: sums over bits, while what there is to tell does not grow with the bits, so that at 128 bits the
+#: gap outweighed every bit's share of it and the codes collapsed
+REFERENCE_BITS = 16
 WEIGHTS = ("intra", "inter", "gap", "tc", "balance")
 
 
@@ -45,6 +49,8 @@ class Training:
             name: torch.tensor([float(getattr(m, f"w_{name}")) for m in models], device=device)
             for name in WEIGHTS
         }
+        for name in ("gap", "balance"):
+            self.weights[name] *= REFERENCE_BITS / self.first.bits
         self.generators = [
             torch.Generator(device).manual_seed(derive(m.seed, "cmimh", m.bits)) for m in models
         ]

@@ -36,7 +36,8 @@ class CMIMH(Hasher):
 
     critic      what the critic sees: 'mean' (Bernoulli means) or a number of sampled pairs
     encoder     'mlp' (two hidden layers) or 'linear'
-    w_*         weights of Eq. 14; 0 leaves the term out
+    w_*         weights of Eq. 14; 0 leaves the term out; w_gap and w_balance, whose terms are sums
+                over bits, are meant at 16 bits and shrink in proportion to more
     epochs      passes over the training pairs; more if they make fewer than min_steps mini-batches
     batch_size  mini-batch size, made a little smaller to divide the pairs evenly
     lr          rate of encoders, critics and classifiers; lr_decoder that of the decoders; both for

@@ -409,6 +409,16 @@ def test_small_sets_train_longer_to_make_the_least_number_of_steps(toy):
     assert len(seen) == 8  # of 5 steps each: 7 would make 35
 
 
+def test_weights_of_terms_summed_over_bits_shrink_with_the_bits(toy):
+    image, text, _ = toy
+    weights = [
+        Training([CMIMH(bits, 0, **SMALL)], [image], [text], torch.device("cpu")).weights
+        for bits in (16, 64)
+    ]
+    for name, share in {"gap": 4, "balance": 4, "intra": 1, "inter": 1, "tc": 1}.items():
+        torch.testing.assert_close(weights[0][name], share * weights[1][name])
+
+
 def test_fewer_rows_than_a_mini_batch_are_one_mini_batch(toy):
     image, text, _ = toy
     model = create("cmimh", bits=8, seed=0, **SMALL | {"epochs": 1, "batch_size": 500})
