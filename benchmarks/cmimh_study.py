@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from study_sets import StudySet, load
 
+from pipeline.errors import CollapseError
 from pipeline.evaluation import evaluate
-from pipeline.methods.cmimh import CMIMH, CollapseError
+from pipeline.methods.cmimh import CMIMH
 
 DEFAULT: dict[str, object] = {}
 GROUPS: dict[str, list[dict[str, object]]] = {
@@ -42,7 +43,8 @@ GROUPS: dict[str, list[dict[str, object]]] = {
         DEFAULT,
         {"warm_up": 0.0},
         {"anneal": False},
-        {"scaling": "feature"},
+        *({"scaling": power} for power in (0.0, 0.5, 1.0)),
+        *({"w_intra": w, "weight_decay": d} for w in (20.0, 100.0) for d in (5e-4, 0.01, 0.1)),
         *({"spread": s} for s in (0.3, 1.0)),
         *({"lr": rate} for rate in (0.003, 0.03)),
         *({"batch_size": size} for size in (64, 256)),

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import CollapseError, InputError
 from pipeline.files import write_text
 from pipeline.store import Provenance
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     try:
         arguments.run(arguments)
-    except InputError as error:
+    except (InputError, CollapseError) as error:
         log.error("error: %s", error)
         return 2
     except OSError as error:

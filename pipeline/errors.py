@@ -1,4 +1,4 @@
-"""The one exception that means "the input is at fault", as opposed to a bug of ours."""
+"""The two ways a stage may end without its result, each in one sentence; all else is a bug."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints the sentence and exits with status 2, without a traceback.
     """
+
+
+class CollapseError(RuntimeError):
+    """Training ended with codes that tell nothing about their input."""

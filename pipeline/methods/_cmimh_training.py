@@ -197,14 +197,16 @@ def _tensors(view: Sequence[np.ndarray], device: torch.device) -> list[Tensor]:
     return [shared[id(x)] for x in view]
 
 
-def _scaler(view: Sequence[Tensor], scaling: str) -> tuple[Tensor, Tensor]:
+def _scaler(view: Sequence[Tensor], power: float) -> tuple[Tensor, Tensor]:
     """Mean and factor, (S, 1, d), that bring each model's view to mean square 1.
 
-    scaling  'view': one factor for all features; 'feature': one for each
+    power  of a feature's standard deviation that it is divided by: 0 keeps the spectrum of the
+           view, 1 gives every feature the same variance
     """
     mean = torch.stack([x.mean(dim=0, keepdim=True) for x in view])
     variance = torch.stack([x.var(dim=0, correction=0, keepdim=True) for x in view])
     overall = variance.mean(dim=2, keepdim=True).clamp_min(1e-30)
-    if scaling == "view":
-        variance = overall.expand_as(variance)
-    return mean, variance.clamp_min(1e-6 * overall).rsqrt()
+    relative = variance / overall
+    flattened = relative.clamp_min(1e-6).pow(-power)
+    level = (relative * flattened).mean(dim=2, keepdim=True).clamp_min(1e-30)
+    return mean, (flattened / (level * overall)).sqrt()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.errors import InputError
+from pipeline.errors import CollapseError, InputError
 from pipeline.methods._cmimh_diagnosis import diagnose, fresh_classifier
 from pipeline.methods._cmimh_training import WEIGHTS, Training
 from pipeline.methods._deep import device_of
@@ -25,10 +25,6 @@ BLOCK = 8192  # rows encoded at a time
 CHECKPOINT_SECONDS = 30.0  # at least so long between two checkpoints
 SILENT_SPREAD = 0.02  # p that varies less than this from row to row says nothing
 NO_BOUND = -2 * math.log(2)  # the Jensen-Shannon bound of a critic that cannot tell pairs apart
-
-
-class CollapseError(RuntimeError):
-    """Training ended with codes that tell nothing about their input."""
 
 
 class CMIMH(Hasher):
@@ -44,7 +40,8 @@ class CMIMH(Hasher):
                 layers of up to 256 inputs, wider ones take proportionally less
     momentum, weight_decay, optimiser ('sgd' or 'adam'), anneal (both rates, half a cosine)
     warm_up     share of the epochs over which w_gap grows from 0
-    scaling     of the features: one factor per 'view', or one per 'feature'
+    scaling     power of its standard deviation that each feature is divided by: 0 keeps the
+                spectrum of a view, 1 flattens it
     spread      standard deviation of the logits at the start
     hidden      width of encoders and decoders; judge: width of critics and classifiers
     device      'auto', 'cpu', 'cuda'
@@ -61,7 +58,7 @@ class CMIMH(Hasher):
         *,
         critic: Literal["mean"] | int = "mean",
         encoder: Literal["mlp", "linear"] = "mlp",
-        w_intra: float = 20.0,
+        w_intra: float = 60.0,
         w_inter: float = 5.0,
         w_gap: float = 8.0,
         w_tc: float = 0.05,
@@ -72,11 +69,11 @@ class CMIMH(Hasher):
         lr: float = 0.01,
         lr_decoder: float = 0.0003,
         momentum: float = 0.9,
-        weight_decay: float = 5e-4,
+        weight_decay: float = 0.03,
         optimiser: Literal["sgd", "adam"] = "sgd",
         anneal: bool = True,
         warm_up: float = 1.0,
-        scaling: Literal["view", "feature"] = "view",
+        scaling: float = 0.75,
         spread: float = 3.0,
         hidden: int = 1024,
         judge: int = 512,

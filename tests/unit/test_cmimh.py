@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.errors import InputError
+from pipeline.errors import CollapseError, InputError
 from pipeline.methods import _cmimh_losses as losses
 from pipeline.methods import cmimh, create
 from pipeline.methods._cmimh_networks import Networks, scale_gradient
 from pipeline.methods._cmimh_training import Training
 from pipeline.methods._stacked import StackedMlp
-from pipeline.methods.cmimh import CMIMH, CollapseError
+from pipeline.methods.cmimh import CMIMH
 
 SMALL = {"hidden": 32, "judge": 16, "batch_size": 60, "epochs": 25, "min_steps": 0, "device": "cpu"}
 
@@ -367,7 +367,7 @@ def test_a_gap_weight_that_rules_all_is_reported_as_collapse(toy):
 
 def test_constant_codes_are_reported_as_collapse(toy):
     image, text, _ = toy
-    model = CMIMH(8, 0, **SMALL | {"epochs": 1}).fit(image, text)
+    model = CMIMH(8, 0, **SMALL).fit(image, text)
     model.networks_.encoder[1].biases[-1].fill_(50.0)
     with pytest.raises(CollapseError, match="8 text bits constant"):
         model._check_alive(image, text)
