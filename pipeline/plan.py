@@ -148,7 +148,9 @@ def galleries(config: Config) -> list[dict[str, Any]]:
                 },
             )
             entry["codes"][label(setting.method)] = codes_file(config, setting)
-    return [entry for entry in found.values() if len(entry["codes"]) == len(wish["methods"])]
+    names = [label(method) for method in wish["methods"]]
+    complete = [entry for entry in found.values() if set(entry["codes"]) == set(names)]
+    return [entry | {"codes": {n: entry["codes"][n] for n in names}} for entry in complete]
 
 
 def metrics_file(config: Config, setting: Setting, phase: str) -> str:
