@@ -1,6 +1,6 @@
 # Names that all rules share. What they mean is decided in pipeline/plan.py.
 import json
-import os
+import re
 import sys
 from pathlib import Path
 
@@ -10,12 +10,10 @@ from snakemake.exceptions import WorkflowError
 
 from pipeline import datasets, plan
 from pipeline.errors import InputError
-from pipeline.sources import sources, uses
+from pipeline.sources import run_jobs_here, sources, uses
 
-# Jobs run our package with the Python that runs Snakemake; an environment of `--sdm conda`
-# puts its own Python before it.
-os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-os.environ["PYTHONPATH"] = f"{workflow.basedir}:{os.environ.get('PYTHONPATH', '')}"
+# An environment of `--sdm conda` puts its own Python before ours.
+run_jobs_here()
 ENVIRONMENT = f"{workflow.basedir}/envs/pipeline.yaml"
 
 try:
