@@ -10,6 +10,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
@@ -161,6 +162,18 @@ def metrics_file(config: Config, setting: Setting, phase: str) -> str:
 def codes_file(config: Config, setting: Setting) -> str:
     """The codes of a setting."""
     return f"{config['artefacts']}/{setting.folder}/codes.h5"
+
+
+def validate(config: Config, schema: Path | str) -> None:
+    """Raise InputError with the most telling fault of the config by the JSON schema, if any."""
+    import jsonschema
+    import yaml
+
+    rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
+    faults = jsonschema.Draft202012Validator(rules).iter_errors(config)
+    if fault := jsonschema.exceptions.best_match(faults):
+        where = ".".join(map(str, fault.absolute_path)) or "top level"
+        raise InputError(f"config, {where}: {fault.message}")
 
 
 def check(config: Config) -> None:

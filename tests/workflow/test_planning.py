@@ -37,8 +37,12 @@ def test_the_whole_paper_is_planned_by_all(snakemake):
 @pytest.mark.parametrize(
     ("overlay", "sentence"),
     [
-        ({"sedes": [0]}, "'sedes' was unexpected"),
-        ({"seeds": "0"}, r"'0' is not of type 'array'.*On instance\['seeds'\]"),
+        ({"sedes": [0]}, r"config, top level: .*'sedes' was unexpected"),
+        ({"seeds": "0"}, "config, seeds: '0' is not of type 'array'"),
+        (
+            {"splits": {"paper": {"query": 2000, "trian": 5000}}},
+            "config, splits.paper: .*'trian' was unexpected",
+        ),
         (
             {"experiments": {"table3": {"methods": ["cvx"]}}},
             "experiments.table3.methods: unknown name 'cvx'; known are acq",

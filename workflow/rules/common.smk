@@ -17,6 +17,7 @@ run_jobs_here()
 ENVIRONMENT = f"{workflow.basedir}/envs/pipeline.yaml"
 
 try:
+    plan.validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
     plan.check(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
