@@ -44,6 +44,7 @@ class CMIMH(Hasher):
                 spectrum of a view, 1 flattens it
     spread      standard deviation of the logits at the start
     hidden      width of encoders and decoders; judge: width of critics and classifiers
+    may_collapse  collapsed codes are an answer, with a warning, and not an error: for ablations
     device      'auto', 'cpu', 'cuda'
     """
 
@@ -77,6 +78,7 @@ class CMIMH(Hasher):
         spread: float = 3.0,
         hidden: int = 1024,
         judge: int = 512,
+        may_collapse: bool = False,
         device: str = "auto",
     ) -> None:
         self.bits, self.seed = bits, seed
@@ -89,6 +91,7 @@ class CMIMH(Hasher):
         self.optimiser, self.anneal, self.warm_up = optimiser, anneal, warm_up
         self.scaling, self.spread = scaling, spread
         self.hidden, self.judge = hidden, judge
+        self.may_collapse = may_collapse
         self.device = device
 
     def params(self) -> dict[str, Any]:
@@ -117,7 +120,10 @@ class CMIMH(Hasher):
             model.networks_ = training.networks.select(s)
             model.scalers_ = [(mean[s], factor[s]) for mean, factor in training.scalers]
             model.device_ = training.device
-            model._check_alive(images[s], texts[s])
+            if fault := model._collapse(images[s], texts[s]):
+                if not model.may_collapse:
+                    raise CollapseError(fault)
+                log.warning("%s", fault)
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         self.fit_many([self], [image], [text])
@@ -159,8 +165,8 @@ class CMIMH(Hasher):
         )
         return diagnose(self.networks_, p, batch_size=self.batch_size, classifiers=classifiers)
 
-    def _check_alive(self, image: np.ndarray, text: np.ndarray) -> None:
-        """Raise CollapseError if the codes of the training rows (at most 8,192) say nothing.
+    def _collapse(self, image: np.ndarray, text: np.ndarray) -> str:
+        """What shows that the codes of the training rows (at most 8,192) say nothing, or ''.
 
         That is, if p hardly varies from row to row, or most bits of a view are constant.
         """
@@ -170,12 +176,13 @@ class CMIMH(Hasher):
         if spread < SILENT_SPREAD or max(constant) > self.bits / 2:
             away = float(torch.cat(p).sub(0.5).abs().mean())
             bound = float(self.networks_.bound([v[None, :1024] for v in p]))
-            raise CollapseError(
+            return (
                 f"the codes collapsed (seed {self.seed}, {self.bits} bits: p varies by "
                 f"{spread:.4f}, mean |p - 1/2| is {away:.4f}, the information bound {bound:.3f} "
                 f"with {NO_BOUND:.3f} telling nothing, {constant[0]} image and {constant[1]} text "
                 "bits constant); a smaller w_gap, a larger w_intra or another rate is needed"
             )
+        return ""
 
 
 def _check_alike(models: Sequence[CMIMH], views: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:

@@ -365,12 +365,19 @@ def test_a_gap_weight_that_rules_all_is_reported_as_collapse(toy):
         CMIMH(8, 0, **collapsing | {"epochs": 40}).fit(image, text)
 
 
+def test_a_collapse_that_is_allowed_is_a_warning(toy, caplog):
+    image, text, _ = toy
+    collapsing = SMALL | {"w_intra": 0.01, "w_inter": 0.01, "w_gap": 10.0, "warm_up": 0.0}
+    model = CMIMH(8, 0, **collapsing | {"epochs": 40, "may_collapse": True}).fit(image, text)
+    assert "the codes collapsed" in caplog.text
+    assert model.encode_image(image).shape == (len(image), 8)
+
+
 def test_constant_codes_are_reported_as_collapse(toy):
     image, text, _ = toy
     model = CMIMH(8, 0, **SMALL).fit(image, text)
     model.networks_.encoder[1].biases[-1].fill_(50.0)
-    with pytest.raises(CollapseError, match="8 text bits constant"):
-        model._check_alive(image, text)
+    assert "8 text bits constant" in model._collapse(image, text)
 
 
 def test_a_rate_that_explodes_is_reported(toy):
