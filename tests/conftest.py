@@ -28,6 +28,24 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def wiki_overlay(shared: Path) -> dict:
+    """One seed of the Wikipedia features, given as arrays."""
+    return {
+        "seeds": [0],
+        "device": "cpu",
+        "datasets": {
+            "wiki": {
+                "kind": "features",
+                "raw": str(shared / "data" / "wiki"),
+                "file": "wiki.mat",
+                "features": "given",
+                "split": "given",
+            }
+        },
+    }
+
+
 @dataclass
 class Run:
     """A finished run of snakemake: its exit status, what it said, and where it worked."""

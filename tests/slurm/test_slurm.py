@@ -15,24 +15,10 @@ QUICK = (  # no accounting daemon here, and no reason to wait long before asking
 
 
 @pytest.fixture(scope="module")
-def overlay(shared):
-    """Wikipedia's features, two quick methods: jobs of seconds."""
-    return {
-        "seeds": [0],
-        "device": "cpu",
-        "datasets": {
-            "wiki": {
-                "kind": "features",
-                "raw": str(shared / "data" / "wiki"),
-                "file": "wiki.mat",
-                "features": "given",
-                "split": "given",
-            }
-        },
-        "experiments": {
-            "table3": {"datasets": ["wiki"], "methods": ["cvh", "cmfh"], "bits": [16, 32]}
-        },
-    }
+def overlay(wiki_overlay):
+    """Two quick methods: jobs of seconds."""
+    table = {"datasets": ["wiki"], "methods": ["cvh", "cmfh"], "bits": [16, 32]}
+    return wiki_overlay | {"experiments": {"table3": table}}
 
 
 @pytest.fixture(scope="module")

@@ -36,29 +36,14 @@ def random_map(run, setting: str, task: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def wiki(snakemake, shared):
-    overlay = {
-        "seeds": [0],
-        "device": "cpu",
-        "datasets": {
-            "wiki": {
-                "kind": "features",
-                "raw": str(shared / "data" / "wiki"),
-                "file": "wiki.mat",
-                "features": "given",
-                "split": "given",
-            }
-        },
-        "experiments": {
-            "table3": {
-                "datasets": ["wiki"],
-                "methods": ["cvh", "cmimh"],
-                "bits": [16],
-                "metrics": ["mAP@1000:stable"],
-            }
-        },
+def wiki(snakemake, wiki_overlay):
+    table = {
+        "datasets": ["wiki"],
+        "methods": ["cvh", "cmimh"],
+        "bits": [16],
+        "metrics": ["mAP@1000:stable"],
     }
-    run = snakemake("results/table3.csv", overlay=overlay)
+    run = snakemake("results/table3.csv", overlay=wiki_overlay | {"experiments": {"table3": table}})
     assert run.status == 0, run.said
     return run
 
