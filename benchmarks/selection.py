@@ -1,6 +1,6 @@
-"""The hyper-parameters that decide a shallow method's result, chosen without touching a query.
+"""The hyper-parameters that decide a method's result, chosen without touching a query.
 
-    python -m benchmarks.selection [--shared FOLDER] [--bits 16]
+    python -m benchmarks.selection [--shared FOLDER] [--bits 16] [--methods NAME ...]
 
 A fifth of each training set is set aside as validation queries; the method is fitted on the rest
 and searches the rest; scores are means of i2t and t2i mAP@1000 over three draws. The rule: a
@@ -23,6 +23,9 @@ CANDIDATES = {
     ("pdh", "C"): (1e-1, 1e-2, 1e-3, 1e-4),
     ("acq", "power"): (0.0, 0.5, 1.0, 2.0),
     ("fsh", "lambda_"): (1.0, 30.0, 300.0, 1e4),
+    ("djsrh", "center"): (False, True),
+    ("dgcpn", "hidden"): (512, 1024),
+    ("ukd_ss", "quantisation"): (0.1, 1.0),
 }
 DRAWS = 3
 
@@ -55,10 +58,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, default=os.environ.get("CMIMH_SHARED", "../shared"))
     parser.add_argument("--bits", type=int, default=16)
+    parser.add_argument("--methods", nargs="+", default=[name for name, _ in CANDIDATES])
     args = parser.parse_args()
     sets = {name: load(name, Path(args.shared)) for name in ("synth", "wiki")}
     print(f"| method | value | {' | '.join(sets)} | mean |\n|---|---|{'---|' * (len(sets) + 1)}")
     for (method, parameter), values in CANDIDATES.items():
+        if method not in args.methods:
+            continue
         for value in values:
             scores = [
                 np.mean(
