@@ -151,11 +151,11 @@ def spec_of(w):
 
 
 def cell_files(w):
-    """What a result is made from: the metrics of its cells (histograms look into the codes)."""
-    key = "codes_file" if spec_of(w)["kind"] == "histogram" else "metrics_file"
-    cells = [cell for cell in spec_of(w)["cells"] if "missing" not in cell]
-    codes = [c["codes_file"] for c in cells] if "TC" in spec_of(w)["metrics"] else []
-    return [cell[key] for cell in cells] + codes
+    """What a result is made from: its cells' metrics, and their codes where it looks into them."""
+    spec = spec_of(w)
+    looks = spec["kind"] == "histogram" or "TC" in spec["metrics"]
+    keys = ("metrics_file", "codes_file") if looks else ("metrics_file",)
+    return [cell[key] for cell in spec["cells"] if "missing" not in cell for key in keys]
 
 
 def data_of(folder, pattern="*.*"):

@@ -31,7 +31,7 @@ rule draw_scenes:
         "logs/draw/{dataset}.log",
     conda:
         ENVIRONMENT
-    threads: workflow.cores or 1
+    threads: 8
     params:
         folder=subpath(output.table, parent=True),
         options=lambda w: json.dumps(dataset_options(w.dataset)),
