@@ -128,17 +128,17 @@ def _evaluate(a: argparse.Namespace) -> None:
     from pipeline import store
     from pipeline.evaluation.tasks import evaluate_tasks
 
+    splits = store.read_splits(a.splits)
     metrics = evaluate_tasks(
         store.read_codes(a.codes),
-        store.read_splits(a.splits),
+        splits,
         store.read_labels(a.pairs),
         phase=a.phase,
         map_at=[k if k == "all" else int(k) for k in a.map_at],
     )
     inputs = {"codes": a.codes, "splits": a.splits, "pairs": a.pairs}
     params = {"phase": a.phase, "map_at": a.map_at}
-    seeds = list(store.read_splits(a.splits))
-    store.write_metrics(a.out, metrics, seeds, Provenance("evaluate", params, inputs))
+    store.write_metrics(a.out, metrics, list(splits), Provenance("evaluate", params, inputs))
 
 
 def _table(a: argparse.Namespace) -> None:
