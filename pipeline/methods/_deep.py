@@ -1,4 +1,4 @@
-"""What the methods trained by gradient descent share: device, seeding, layers, mini-batches.
+"""What the methods trained by gradient descent share: device, seeding, layers, the loop.
 
 Everything random is drawn on the CPU from one ``torch.Generator`` (weights included), so that a fit
 sees the same numbers on every device.
@@ -7,8 +7,10 @@ sees the same numbers on every device.
 import itertools
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,25 +24,62 @@ from pipeline.seeds import derive
 #: a fit takes no more cores than this, so that several can share a machine
 MAX_THREADS = 4
 
+#: an (image, text) pair of networks
+Pair = tuple[nn.Module, nn.Module]
 
+
+@dataclass(eq=False, kw_only=True)
 class TwoNetHasher(Hasher):
     """A hasher of two networks, one per view, whose codes are the signs of their outputs.
 
-    Subclasses set ``device`` in ``__init__`` and implement ``_train``, which builds and trains
-    ``image_net_`` and ``text_net_`` (raw features in, one real value per bit out).
+    Subclasses implement ``_train``. Features are standardised before any network sees them, so that
+    one learning rate serves all.
+
+    epochs      passes over the training set
+    batch_size  rows of a mini-batch
+    device      'auto' (the GPU if there is one), 'cpu' or 'cuda'
+    image_net_, text_net_   raw features (n, d) in, one real value per bit out
     """
 
-    device: str
-    image_net_: nn.Module
-    text_net_: nn.Module
+    epochs: int
+    batch_size: int
+    device: str = "auto"
 
     @abstractmethod
-    def _train(self, image: Tensor, text: Tensor, generator: torch.Generator) -> None: ...
+    def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> Pair:
+        """Networks for the prepared views ``x1`` (n, d_v) and ``x2`` (n, d_t), trained on them."""
+
+    def _prepare(self, x: Tensor) -> nn.Module:
+        """What a view (n, d) passes through before its network."""
+        return Standardize(x)
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         self.device_ = device_of(self.device)
+        views = tensor(image, self.device_), tensor(text, self.device_)
+        first = [self._prepare(x) for x in views]
         with seeded(derive(self.seed, type(self).__name__, self.bits)) as generator:
-            self._train(tensor(image, self.device_), tensor(text, self.device_), generator)
+            prepared = [prepare(x) for prepare, x in zip(first, views, strict=True)]
+            nets = self._train(*prepared, generator)
+        self.image_net_, self.text_net_ = map(nn.Sequential, first, nets)
+
+    def _descend(
+        self,
+        loss: Callable[[Tensor, int], Tensor],
+        optimizer: torch.optim.Optimizer,
+        generator: torch.Generator,
+        n: int,
+        *,
+        epochs: int | None = None,
+        **tags: Any,
+    ) -> None:
+        """Minimise ``loss(rows, epoch)`` over mini-batches of n rows; epochs count from 0.
+
+        epochs  passes, ``self.epochs`` unless given;  tags  go into the report of each
+        """
+        for epoch in range(self.epochs if epochs is None else epochs):
+            rows_of = batches(n, self.batch_size, generator)
+            losses = [step(loss(rows, epoch), optimizer) for rows in rows_of]
+            self.report(**tags, epoch=epoch + 1, loss=float(np.mean(losses)))
 
     def _encode_image(self, x: np.ndarray) -> np.ndarray:
         return outputs(self.image_net_, x, self.device_) > 0
@@ -87,6 +126,26 @@ def mlp(*widths: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def head(x: Tensor, *widths: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """``mlp`` for the view ``x`` (n, d), on its device: layers of these widths, the last linear."""
+    return mlp(x.shape[1], *widths, activation=activation).to(x.device)
+
+
+def adam(*nets: nn.Module, lr: float, weight_decay: float = 0.0) -> torch.optim.Adam:
+    """Adam for all parameters of ``nets``."""
+    parameters = [p for net in nets for p in net.parameters()]
+    return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+
+
+def sgd(*nets: nn.Module, lr: Sequence[float], weight_decay: float = 5e-4) -> torch.optim.SGD:
+    """SGD with momentum 0.9 and a learning rate for each of ``nets``.
+
+    The default decay is that of DJSRH, JDSH and DGCPN, whose authors build on one another's code.
+    """
+    groups = [{"params": net.parameters(), "lr": r} for net, r in zip(nets, lr, strict=True)]
+    return torch.optim.SGD(groups, momentum=0.9, weight_decay=weight_decay, fused=True)
+
+
 class Standardize(nn.Module):
     """Subtract the mean of a training view (n, d) and divide by ONE scale, its rms entry.
 
@@ -129,33 +188,15 @@ def batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     yield from order[: n - n % size].split(size)
 
 
-def step(loss: Tensor, *optimizers: torch.optim.Optimizer) -> float:
+def step(loss: Tensor, optimizer: torch.optim.Optimizer) -> float:
     """One descent step on ``loss``; its value. A loss that is not finite ends the fit."""
     value = loss.item()
     if not math.isfinite(value):
         raise InputError(f"the training loss became {value}; a smaller learning rate is needed")
-    for optimizer in optimizers:
-        optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    for optimizer in optimizers:
-        optimizer.step()
+    optimizer.step()
     return value
-
-
-def descend(
-    loss: Callable[[Tensor, int], Tensor],
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-    *,
-    n: int,
-    epochs: int,
-    batch_size: int,
-    report: Callable[..., None],
-) -> None:
-    """Minimise ``loss(rows, epoch)`` over mini-batches of n rows; epochs count from 0."""
-    for epoch in range(epochs):
-        losses = [step(loss(rows, epoch), optimizer) for rows in batches(n, batch_size, generator)]
-        report(epoch=epoch + 1, loss=float(np.mean(losses)))
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """ACQ: alternating co-quantisation of two views that CCA has aligned."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pipeline.methods._cca import cca
@@ -8,6 +10,7 @@ from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 
 
+@dataclass(eq=False, kw_only=True)
 class ACQ(Hasher):
     """Alternating co-quantisation (Irie, Arai and Taniguchi, ICCV 2015).
 
@@ -35,19 +38,10 @@ class ACQ(Hasher):
     the size of a code. Random only in the rotation that both views start from.
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        eta: float = 1.0,
-        power: float = 1.0,
-        ridge: float = 1e-4,
-        iterations: int = 50,
-    ) -> None:
-        self.bits, self.seed = bits, seed
-        self.eta, self.power = eta, power
-        self.ridge, self.iterations = ridge, iterations
+    eta: float = 1.0
+    power: float = 1.0
+    ridge: float = 1e-4
+    iterations: int = 50
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         pairs = cca(image, text, self.ridge)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -9,13 +10,14 @@ import numpy as np
 from pipeline.errors import InputError
 
 
+@dataclass(eq=False)
 class Hasher(ABC):
     """A cross-modal hashing method, with the habits of a scikit-learn estimator.
 
     ``__init__`` only stores its arguments (``bits`` and ``seed`` first, then the method's
-    hyper-parameters, keyword-only); what ``fit`` learns ends in an underscore. The same seed on the
-    same machine gives the same bits. Subclasses implement ``_fit``, ``_encode_image`` and
-    ``_encode_text``; the public methods here check what goes in.
+    hyper-parameters, keyword-only: the fields of a dataclass); what ``fit`` learns ends in an
+    underscore. The same seed on the same machine gives the same bits. Subclasses implement
+    ``_fit``, ``_encode_image`` and ``_encode_text``; the public methods here check what goes in.
 
     image  float (n, d_v), text  float (n, d_t): features, rows paired in ``fit``
     """
@@ -23,11 +25,11 @@ class Hasher(ABC):
     #: True for methods whose codes are float vectors compared by Euclidean distance
     real_valued: ClassVar[bool] = False
 
-    #: called with one JSON-able record per epoch or iteration; set by whoever wants to watch
-    on_epoch: Callable[[dict[str, Any]], None] | None = None
-
     bits: int
     seed: int
+
+    #: called with one JSON-able record per epoch or iteration; set by whoever wants to watch
+    on_epoch: Callable[[dict[str, Any]], None] | None = field(default=None, init=False, repr=False)
 
     def fit(self, image: np.ndarray, text: np.ndarray) -> Self:
         """Learn from n paired rows; labels are never seen."""

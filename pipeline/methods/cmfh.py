@@ -1,5 +1,7 @@
 """CMFH: collective matrix factorisation hashing."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import inv
 
@@ -8,6 +10,7 @@ from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 
 
+@dataclass(eq=False, kw_only=True)
 class CMFH(Hasher):
     """Collective matrix factorisation hashing (Ding, Guo and Zhou, CVPR 2014; with Gao, TIP 2016).
 
@@ -31,20 +34,11 @@ class CMFH(Hasher):
     Defaults are those of the authors' first release. Random only in the uniform start of V and P.
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        lambda_: float = 0.5,
-        mu: float = 100.0,
-        gamma: float = 0.01,
-        tolerance: float = 0.01,
-        iterations: int = 1000,
-    ) -> None:
-        self.bits, self.seed = bits, seed
-        self.lambda_, self.mu, self.gamma = lambda_, mu, gamma
-        self.tolerance, self.iterations = tolerance, iterations
+    lambda_: float = 0.5
+    mu: float = 100.0
+    gamma: float = 0.01
+    tolerance: float = 0.01
+    iterations: int = 1000
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         (image, self.image_mean_), (text, self.text_mean_) = centre(image), centre(text)

@@ -1,5 +1,7 @@
 """CRE: collective reconstructive embeddings, one discrete code for both views' similarities."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
@@ -9,6 +11,7 @@ from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 
 
+@dataclass(eq=False, kw_only=True)
 class CRE(Hasher):
     """Collective reconstructive embeddings (Hu, Yang, Shen, Xu and Shen, IEEE TIP 2019).
 
@@ -35,20 +38,11 @@ class CRE(Hasher):
     of S_m, gives the views equal say; RBF width = the mean distance to the anchors; all defaults.
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        anchors: int = 300,
-        fidelity: float = 10.0,
-        independence: float = 1.0,
-        ridge: float = 1e-3,
-        iterations: int = 30,
-    ) -> None:
-        self.bits, self.seed = bits, seed
-        self.anchors, self.fidelity = anchors, fidelity
-        self.independence, self.ridge, self.iterations = independence, ridge, iterations
+    anchors: int = 300
+    fidelity: float = 10.0
+    independence: float = 1.0
+    ridge: float = 1e-3
+    iterations: int = 30
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         rng = np.random.default_rng(derive(self.seed, "cre"))

@@ -1,5 +1,7 @@
 """CVH: cross-view hashing by the signs of canonical correlation analysis."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pipeline.methods._cca import cca, directions
@@ -8,6 +10,7 @@ from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 
 
+@dataclass(eq=False, kw_only=True)
 class CVH(Hasher):
     """Cross-view hashing (Kumar and Udupa, "Learning hash functions for cross-view similarity
     search", IJCAI 2011).
@@ -27,9 +30,7 @@ class CVH(Hasher):
            Assumed: both views are centred.
     """
 
-    def __init__(self, bits: int, seed: int, *, ridge: float = 1e-4) -> None:
-        self.bits, self.seed = bits, seed
-        self.ridge = ridge
+    ridge: float = 1e-4
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         pairs = cca(image, text, self.ridge)

@@ -4,6 +4,8 @@ Yu, Zhou, Zhan, Tao, "Deep Graph-neighbor Coherence Preserving Network for Unsup
 Hashing", AAAI 2021.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,6 +14,7 @@ from pipeline.methods import _deep
 from pipeline.methods._deep import cosines
 
 
+@dataclass(eq=False, kw_only=True)
 class DGCPN(_deep.TwoNetHasher):
     """Codes whose cosines follow the features' and the coherence of their graph neighbours.
 
@@ -35,33 +38,17 @@ class DGCPN(_deep.TwoNetHasher):
     pair_target  what the cosine of the two codes of one pair is drawn to (above 1: always pull)
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        epochs: int = 60,
-        batch_size: int = 32,
-        hidden: int = 512,
-        lr: float = 0.005,
-        a1: float = 0.01,
-        a2: float = 0.3,
-        neighbors: float = 0.4,
-        pair_target: float = 1.5,
-        device: str = "auto",
-    ) -> None:
-        self.bits, self.seed, self.device = bits, seed, device
-        self.epochs, self.batch_size, self.hidden, self.lr = epochs, batch_size, hidden, lr
-        self.a1, self.a2, self.neighbors = a1, a2, neighbors
-        self.pair_target = pair_target
+    epochs: int = 60
+    batch_size: int = 32
+    hidden: int = 512
+    lr: float = 0.005
+    a1: float = 0.01
+    a2: float = 0.3
+    neighbors: float = 0.4
+    pair_target: float = 1.5
 
-    def _train(self, image: Tensor, text: Tensor, generator: torch.Generator) -> None:
-        prepare = [_deep.Standardize(image), _deep.Standardize(text)]
-        x1, x2 = prepare[0](image), prepare[1](text)
-        net1, net2 = (
-            _deep.mlp(x.shape[1], self.hidden, self.hidden, self.bits).to(x.device)
-            for x in (x1, x2)
-        )
+    def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
+        net1, net2 = (_deep.head(x, self.hidden, self.hidden, self.bits) for x in (x1, x2))
         walk = random_walk(x1, x2, self.a1, max(1, round(self.neighbors * len(x1))))
 
         def loss(rows: Tensor, epoch: int) -> Tensor:
@@ -72,24 +59,8 @@ class DGCPN(_deep.TwoNetHasher):
                 binary1, real2, target, self.pair_target
             )
 
-        optimizer = torch.optim.SGD(
-            [*net1.parameters(), *net2.parameters()],
-            lr=self.lr,
-            momentum=0.9,
-            weight_decay=5e-4,
-            fused=True,
-        )
-        _deep.descend(
-            loss,
-            optimizer,
-            generator,
-            n=len(x1),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            report=self.report,
-        )
-        self.image_net_ = torch.nn.Sequential(prepare[0], net1)
-        self.text_net_ = torch.nn.Sequential(prepare[1], net2)
+        self._descend(loss, _deep.sgd(net1, net2, lr=(self.lr, self.lr)), generator, len(x1))
+        return net1, net2
 
 
 def fused_similarity(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor], a1: float) -> Tensor:

@@ -4,6 +4,8 @@ Su, Zhong, Zhang, "Deep Joint-Semantics Reconstructing Hashing for Large-Scale U
 Cross-Modal Retrieval", ICCV 2019.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from pipeline.methods import _deep
 from pipeline.methods._deep import cosines
 
 
+@dataclass(eq=False, kw_only=True)
 class DJSRH(_deep.TwoNetHasher):
     """Codes whose cosines reconstruct a joint-semantics matrix S of the mini-batch.
 
@@ -36,62 +39,41 @@ class DJSRH(_deep.TwoNetHasher):
     center        whether features are centred (and brought to unit rms) first
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        epochs: int = 80,
-        batch_size: int = 32,
-        hidden: int = 4096,
-        lr_image: float = 1e-3,
-        lr_text: float = 1e-2,
-        beta: float = 0.9,
-        eta: float = 0.4,
-        mu: float = 1.5,
-        intra: float = 0.1,
-        center: bool = True,
-        device: str = "auto",
-    ) -> None:
-        self.bits, self.seed, self.device = bits, seed, device
-        self.epochs, self.batch_size, self.hidden = epochs, batch_size, hidden
-        self.lr_image, self.lr_text = lr_image, lr_text
-        self.beta, self.eta, self.mu, self.intra = beta, eta, mu, intra
-        self.center = center
+    epochs: int = 80
+    batch_size: int = 32
+    hidden: int = 4096
+    lr_image: float = 1e-3
+    lr_text: float = 1e-2
+    beta: float = 0.9
+    eta: float = 0.4
+    mu: float = 1.5
+    intra: float = 0.1
+    center: bool = True
 
-    def _train(self, image: Tensor, text: Tensor, generator: torch.Generator) -> None:
-        prepare = [_deep.Standardize(x) if self.center else nn.Identity() for x in (image, text)]
-        x1, x2 = prepare[0](image), prepare[1](text)
-        head1 = nn.Linear(x1.shape[1], self.bits).to(x1.device)
-        head2 = _deep.mlp(x2.shape[1], self.hidden, self.bits).to(x2.device)
+    def _prepare(self, x: Tensor) -> nn.Module:
+        return super()._prepare(x) if self.center else nn.Identity()
+
+    def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
+        heads = _deep.head(x1, self.bits), _deep.head(x2, self.hidden, self.bits)
 
         def loss(rows: Tensor, epoch: int) -> Tensor:
-            slope = (epoch + 1) ** 0.5
-            target = joint_semantics(x1[rows], x2[rows], beta=self.beta, eta=self.eta, mu=self.mu)
-            code1, code2 = torch.tanh(slope * head1(x1[rows])), torch.tanh(slope * head2(x2[rows]))
-            return reconstruction_loss(code1, code2, target, self.intra)
+            batch = x1[rows], x2[rows]
+            target = joint_semantics(*batch, beta=self.beta, eta=self.eta, mu=self.mu)
+            return reconstruction_loss(*relaxed_codes(heads, batch, epoch), target, self.intra)
 
-        _deep.descend(
-            loss,
-            optimizer(head1, head2, self.lr_image, self.lr_text),
-            generator,
-            n=len(x1),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            report=self.report,
-        )
-        self.image_net_, self.text_net_ = (
-            nn.Sequential(first, head) for first, head in zip(prepare, (head1, head2), strict=True)
-        )
+        optimizer = _deep.sgd(*heads, lr=(self.lr_image, self.lr_text))
+        self._descend(loss, optimizer, generator, len(x1))
+        return heads
 
 
-def optimizer(head1: nn.Module, head2: nn.Module, lr1: float, lr2: float) -> torch.optim.SGD:
-    """The authors' SGD, a learning rate for each head."""
-    groups = [
-        {"params": head1.parameters(), "lr": lr1},
-        {"params": head2.parameters(), "lr": lr2},
-    ]
-    return torch.optim.SGD(groups, momentum=0.9, weight_decay=5e-4, fused=True)
+def relaxed_codes(
+    heads: _deep.Pair, batch: tuple[Tensor, Tensor], epoch: int
+) -> tuple[Tensor, Tensor]:
+    """tanh(a h) of both views with a = sqrt(epoch + 1), which nears the sign; each (n, bits)."""
+    code1, code2 = (
+        torch.tanh((epoch + 1) ** 0.5 * head(x)) for head, x in zip(heads, batch, strict=True)
+    )
+    return code1, code2
 
 
 def joint_semantics(x1: Tensor, x2: Tensor, *, beta: float, eta: float, mu: float) -> Tensor:

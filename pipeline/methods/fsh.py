@@ -1,5 +1,7 @@
 """FSH: fusion similarity hashing, an anchor graph over both views and linear hash functions."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
@@ -9,6 +11,7 @@ from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 
 
+@dataclass(eq=False, kw_only=True)
 class FSH(Hasher):
     """Fusion similarity hashing (Liu, Ji, Wu, Huang and Zhang, "Cross-modality binary code learning
     via fusion similarity hashing", CVPR 2017).
@@ -41,22 +44,12 @@ class FSH(Hasher):
     normal first W_m, which the seed draws.
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        anchors: int = 50,
-        neighbours: int = 10,
-        lambda_: float = 300.0,
-        weight: float = 0.5,
-        iterations: int = 100,
-        ridge: float = 1e-6,
-    ) -> None:
-        self.bits, self.seed = bits, seed
-        self.anchors, self.neighbours = anchors, neighbours
-        self.lambda_, self.weight = lambda_, weight
-        self.iterations, self.ridge = iterations, ridge
+    anchors: int = 50
+    neighbours: int = 10
+    lambda_: float = 300.0
+    weight: float = 0.5
+    iterations: int = 100
+    ridge: float = 1e-6
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         rng = np.random.default_rng(derive(self.seed, "fsh"))

@@ -1,5 +1,7 @@
 """IMH: inter-media hashing, a spectral embedding that both views predict."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.sparse import csgraph
@@ -9,6 +11,7 @@ from pipeline.methods._views import centre, warn_if_narrow
 from pipeline.methods.base import Hasher
 
 
+@dataclass(eq=False, kw_only=True)
 class IMH(Hasher):
     """Inter-media hashing (Song, Yang, Yang, Huang and Shen, SIGMOD 2013), fully paired case.
 
@@ -32,17 +35,9 @@ class IMH(Hasher):
     Deterministic; time O(n^3), memory O(n^2).
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        beta: float = 1.0,
-        smoothness: float = 1.0,
-        neighbours: int = 1,
-    ) -> None:
-        self.bits, self.seed = bits, seed
-        self.beta, self.smoothness, self.neighbours = beta, smoothness, neighbours
+    beta: float = 1.0
+    smoothness: float = 1.0
+    neighbours: int = 1
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         (image, self.image_mean_), (text, self.text_mean_) = centre(image), centre(text)

@@ -4,14 +4,18 @@ Liu, Qian, Guan, Zhan, Ying, "Joint-modal Distribution-based Similarity Hashing 
 Unsupervised Deep Cross-modal Retrieval", SIGIR 2020.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.methods import _deep
 from pipeline.methods._deep import cosines
+from pipeline.methods.djsrh import relaxed_codes
 
 
+@dataclass(eq=False, kw_only=True)
 class JDSH(_deep.TwoNetHasher):
     """Codes whose cosines reconstruct a joint-modal similarity S, re-weighted at its two ends.
 
@@ -33,62 +37,31 @@ class JDSH(_deep.TwoNetHasher):
     left, right   quantiles of S below and above which pairs are re-weighted
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        epochs: int = 80,
-        batch_size: int = 32,
-        hidden: int = 4096,
-        lr: float = 1e-2,
-        alpha: float = 0.5,
-        beta: float = 0.1,
-        mu: float = 1.47,
-        intra: float = 0.1,
-        push: float = 0.1,
-        pull: float = 0.2,
-        left: float = 0.1,
-        right: float = 0.9,
-        device: str = "auto",
-    ) -> None:
-        self.bits, self.seed, self.device = bits, seed, device
-        self.epochs, self.batch_size, self.hidden, self.lr = epochs, batch_size, hidden, lr
-        self.alpha, self.beta, self.mu, self.intra = alpha, beta, mu, intra
-        self.push, self.pull, self.left, self.right = push, pull, left, right
+    epochs: int = 80
+    batch_size: int = 32
+    hidden: int = 4096
+    lr: float = 1e-2
+    alpha: float = 0.5
+    beta: float = 0.1
+    mu: float = 1.47
+    intra: float = 0.1
+    push: float = 0.1
+    pull: float = 0.2
+    left: float = 0.1
+    right: float = 0.9
 
-    def _train(self, image: Tensor, text: Tensor, generator: torch.Generator) -> None:
-        prepare = [_deep.Standardize(image), _deep.Standardize(text)]
-        x1, x2 = prepare[0](image), prepare[1](text)
-        head1 = nn.Linear(x1.shape[1], self.bits).to(x1.device)
-        head2 = _deep.mlp(x2.shape[1], self.hidden, self.bits).to(x2.device)
+    def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
+        heads = _deep.head(x1, self.bits), _deep.head(x2, self.hidden, self.bits)
         ends = self._ends(x1, x2, generator)
 
         def loss(rows: Tensor, epoch: int) -> Tensor:
-            slope = (epoch + 1) ** 0.5
-            similarity = joint_similarity(x1[rows], x2[rows], self.alpha, self.beta)
+            batch = x1[rows], x2[rows]
+            similarity = joint_similarity(*batch, self.alpha, self.beta)
             target = self.mu * reweighted(similarity, ends, self.push, self.pull)
-            code1, code2 = torch.tanh(slope * head1(x1[rows])), torch.tanh(slope * head2(x2[rows]))
-            return reconstruction_loss(code1, code2, target, self.intra)
+            return reconstruction_loss(*relaxed_codes(heads, batch, epoch), target, self.intra)
 
-        optimizer = torch.optim.SGD(
-            [*head1.parameters(), *head2.parameters()],
-            lr=self.lr,
-            momentum=0.9,
-            weight_decay=5e-4,
-            fused=True,
-        )
-        _deep.descend(
-            loss,
-            optimizer,
-            generator,
-            n=len(x1),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            report=self.report,
-        )
-        self.image_net_ = nn.Sequential(prepare[0], head1)
-        self.text_net_ = nn.Sequential(prepare[1], head2)
+        self._descend(loss, _deep.sgd(*heads, lr=(self.lr, self.lr)), generator, len(x1))
+        return heads
 
     def _ends(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> Tensor:
         """Minimum, left and right threshold, maximum of S off the diagonal, over an epoch; (4,)."""

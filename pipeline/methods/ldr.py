@@ -5,7 +5,7 @@ Retrieval with Deep Mutual Information Estimation", ACM Multimedia 2019.
 """
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pipeline.methods import _deep
 
 
+@dataclass(eq=False, kw_only=True)
 class LDR(_deep.TwoNetHasher):
     """A shared representation of both views, kept informative and free of what one view alone has.
 
@@ -44,35 +45,24 @@ class LDR(_deep.TwoNetHasher):
 
     real_valued: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        epochs: int = 10,
-        batch_size: int = 128,
-        hidden: int = 1024,
-        critic_hidden: int = 256,
-        exclusive: int = 128,
-        lr: float = 2e-4,
-        margin: float = 0.2,
-        informative: float = 0.1,
-        disentangled: float = 0.1,
-        device: str = "auto",
-    ) -> None:
-        self.bits, self.seed, self.device = bits, seed, device
-        self.epochs, self.batch_size, self.lr = epochs, batch_size, lr
-        self.hidden, self.critic_hidden, self.exclusive = hidden, critic_hidden, exclusive
-        self.margin, self.informative, self.disentangled = margin, informative, disentangled
+    epochs: int = 10
+    batch_size: int = 128
+    hidden: int = 1024
+    critic_hidden: int = 256
+    exclusive: int = 128
+    lr: float = 2e-4
+    margin: float = 0.2
+    informative: float = 0.1
+    disentangled: float = 0.1
 
-    def _train(self, image: Tensor, text: Tensor, generator: torch.Generator) -> None:
-        views = [_deep.Standardize(x)(x) for x in (image, text)]
+    def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
+        views = [x1, x2]
         length = self.bits + self.exclusive
         shared = heads(views, self.hidden, self.bits)
         expelled = heads(views, self.hidden, self.exclusive)
         critics = heads(views, self.critic_hidden, 1, extra=self.bits)
         joint_critics = heads(views, self.critic_hidden, 1, extra=length)
-        judges = [_deep.mlp(length, self.critic_hidden, 1).to(image.device) for _ in views]
+        judges = [_deep.mlp(length, self.critic_hidden, 1).to(x1.device) for _ in views]
 
         def outputs(nets: list[nn.Module], rows: Tensor) -> list[Tensor]:
             return [net(x[rows]) for net, x in zip(nets, views, strict=True)]
@@ -92,23 +82,12 @@ class LDR(_deep.TwoNetHasher):
             return ranking - self.informative * information - self.disentangled * sum(played)
 
         def descend(loss: Callable[[Tensor, int], Tensor], nets: list[nn.Module]) -> None:
-            parameters = [p for net in nets for p in net.parameters()]
-            _deep.descend(
-                loss,
-                torch.optim.Adam(parameters, lr=self.lr, fused=True),
-                generator,
-                n=len(image),
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                report=partial(self.report, stage=loss.__name__),
-            )
+            optimizer = _deep.adam(*nets, lr=self.lr)
+            self._descend(loss, optimizer, generator, len(x1), stage=loss.__name__)
 
         descend(first, shared + critics)
         descend(second, shared + expelled + joint_critics + judges)
-        self.image_net_, self.text_net_ = (
-            nn.Sequential(_deep.Standardize(x), net)
-            for x, net in zip((image, text), shared, strict=True)
-        )
+        return shared[0], shared[1]
 
     def _encode_image(self, x: np.ndarray) -> np.ndarray:
         """Unit vectors, float32 (n, bits)."""

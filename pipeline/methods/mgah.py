@@ -5,7 +5,7 @@ Zhang, Peng, "Multi-pathway Generative Adversarial Hashing for Unsupervised Cros
 IEEE TMM 2019.
 """
 
-from functools import partial
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from pipeline.methods import _deep
 
-#: an (image, text) pair of networks, or of views
-Pair = tuple[nn.Module, nn.Module] | tuple[Tensor, Tensor]
+#: features of both views, rows paired
+Views = tuple[Tensor, Tensor]
 
 
+@dataclass(eq=False, kw_only=True)
 class MGAH(_deep.TwoNetHasher):
     """A discriminator ranks graph neighbours above the negatives that a generator picks.
 
@@ -29,7 +30,7 @@ class MGAH(_deep.TwoNetHasher):
     (pre-training against random negatives, then rounds of one epoch of the discriminator and two of
     the generator), the candidates (a random fiftieth of the set; here one draw serves a
     mini-batch), two draws for each query. Assumed, for the cost's sake: networks 1,024 wide instead
-    of 8,192, fewer epochs with momentum. Features are standardised first.
+    of 8,192, fewer epochs with momentum.
 
     epochs        passes of the pre-training
     rounds        of the adversarial phase
@@ -41,32 +42,20 @@ class MGAH(_deep.TwoNetHasher):
     draws         negatives that the generator picks for each query
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        epochs: int = 30,
-        rounds: int = 10,
-        batch_size: int = 64,
-        hidden: int = 1024,
-        lr: float = 0.01,
-        weight_decay: float = 0.01,
-        neighbors: int = 5,
-        candidates: float = 0.02,
-        draws: int = 2,
-        device: str = "auto",
-    ) -> None:
-        self.bits, self.seed, self.device = bits, seed, device
-        self.epochs, self.rounds, self.batch_size = epochs, rounds, batch_size
-        self.hidden, self.lr, self.weight_decay = hidden, lr, weight_decay
-        self.neighbors, self.candidates, self.draws = neighbors, candidates, draws
+    epochs: int = 30
+    rounds: int = 10
+    batch_size: int = 64
+    hidden: int = 1024
+    lr: float = 0.01
+    weight_decay: float = 0.01
+    neighbors: int = 5
+    candidates: float = 0.02
+    draws: int = 2
 
-    def _train(self, image: Tensor, text: Tensor, generator: torch.Generator) -> None:
-        views, n, margin = (image, text), len(image), self.bits / 8
-        graph = correlation_graph(image, text, min(self.neighbors, n))
+    def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
+        views, n, margin = (x1, x2), len(x1), self.bits / 8
+        graph = correlation_graph(x1, x2, min(self.neighbors, n))
         critic, actor = self._players(views), self._players(views)
-        self.image_net_, self.text_net_ = critic
 
         def hinges(rows: Tensor, side: int, negatives: Tensor) -> Tensor:
             column = torch.randint(graph.shape[1], (len(rows),), generator=generator)
@@ -95,33 +84,20 @@ class MGAH(_deep.TwoNetHasher):
                 loss = loss + reinforce_loss(log_policy, hinge)
             return loss
 
-        descend = partial(_deep.descend, generator=generator, n=n, batch_size=self.batch_size)
         critic_sgd, actor_sgd = self._sgd(critic), self._sgd(actor)
-        report = partial(self.report, phase="pretrain")
-        descend(against_random, critic_sgd, epochs=self.epochs, report=report)
+        self._descend(against_random, critic_sgd, generator, n, phase="pretrain")
         for turn in range(1, self.rounds + 1):
-            report = partial(self.report, phase="critic", round=turn)
-            descend(against_actor, critic_sgd, epochs=1, report=report)
-            report = partial(self.report, phase="actor", round=turn)
-            descend(deceive, actor_sgd, epochs=2, report=report)
+            tags = {"epochs": 1, "phase": "critic", "round": turn}
+            self._descend(against_actor, critic_sgd, generator, n, **tags)
+            tags = {"epochs": 2, "phase": "actor", "round": turn}
+            self._descend(deceive, actor_sgd, generator, n, **tags)
+        return critic
 
-    def _players(self, views: Pair) -> Pair:
-        return tuple(
-            nn.Sequential(
-                _deep.Standardize(x),
-                _deep.mlp(x.shape[1], self.hidden, self.bits, activation=nn.Tanh),
-            ).to(x.device)
-            for x in views
-        )
+    def _players(self, views: Views) -> _deep.Pair:
+        return tuple(_deep.head(x, self.hidden, self.bits, activation=nn.Tanh) for x in views)
 
-    def _sgd(self, nets: Pair) -> torch.optim.SGD:
-        return torch.optim.SGD(
-            [*nets[0].parameters(), *nets[1].parameters()],
-            lr=self.lr,
-            momentum=0.9,
-            weight_decay=self.weight_decay,
-            fused=True,
-        )
+    def _sgd(self, nets: _deep.Pair) -> torch.optim.SGD:
+        return _deep.sgd(*nets, lr=(self.lr, self.lr), weight_decay=self.weight_decay)
 
 
 def correlation_graph(image: Tensor, text: Tensor, k: int) -> Tensor:
@@ -129,14 +105,14 @@ def correlation_graph(image: Tensor, text: Tensor, k: int) -> Tensor:
     return torch.cat([_deep.ranked(image, k), _deep.ranked(text, k)], dim=1)
 
 
-def relaxed(nets: Pair, views: Pair, side: int, rows: Tensor) -> Tensor:
+def relaxed(nets: _deep.Pair, views: Views, side: int, rows: Tensor) -> Tensor:
     """Sigmoid codes of rows of one view (side 0: image, 1: text); (*rows.shape, bits)."""
     return torch.sigmoid(nets[side](views[side][rows]))
 
 
 def triplet_hinge(
-    nets: Pair,
-    views: Pair,
+    nets: _deep.Pair,
+    views: Views,
     side: int,
     rows: Tensor,
     positives: Tensor,
@@ -155,8 +131,8 @@ def triplet_hinge(
 
 
 def pick(
-    actor: Pair,
-    views: Pair,
+    actor: _deep.Pair,
+    views: Views,
     side: int,
     rows: Tensor,
     pool: Tensor,

@@ -1,5 +1,7 @@
 """PDH: predictable dual-view hashing: the bits of one view label the SVMs of the other."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.svm import LinearSVC
 
@@ -9,6 +11,7 @@ from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 
 
+@dataclass(eq=False, kw_only=True)
 class PDH(Hasher):
     """Predictable dual-view hashing (Rastegari, Choi, Fakhraei, Hal and Davis, ICML 2013).
 
@@ -38,19 +41,10 @@ class PDH(Hasher):
     the canonical space, and a warning says so.
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        C: float = 1e-3,
-        iterations: int = 5,
-        tolerance: float = 1e-3,
-        ridge: float = 1e-4,
-    ) -> None:
-        self.bits, self.seed = bits, seed
-        self.C, self.iterations = C, iterations
-        self.tolerance, self.ridge = tolerance, ridge
+    C: float = 1e-3
+    iterations: int = 5
+    tolerance: float = 1e-3
+    ridge: float = 1e-4
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         text_bits = self._canonical_text_bits(image, text)

@@ -4,6 +4,7 @@ Hu, Zhu, Lin, Peng, Zhao, Peng, "Unsupervised Contrastive Cross-Modal Hashing", 
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -12,13 +13,14 @@ from torch import Tensor, nn
 from pipeline.methods import _deep
 
 
+@dataclass(eq=False, kw_only=True)
 class UCCH(_deep.TwoNetHasher):
     """Contrast each view with the signs of a memory of joint codes; rank across the views.
 
     Symbols: v1, v2 = L2-normalised tanh outputs of the two networks; m_i = memory of pair i, a unit
     vector. Defaults are the authors' for MIR-Flickr. Departures, for the cost's sake: networks are
     1,024 wide instead of 8,192, and the K negatives are drawn once for a batch, not once for each
-    of its rows. Features are standardised first, so that one learning rate serves all.
+    of its rows.
 
     epochs       passes over the training set; in the first the batch itself is the memory
     batch_size   rows of a mini-batch
@@ -32,37 +34,26 @@ class UCCH(_deep.TwoNetHasher):
     shift        what the similarity of all others is lowered by
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        epochs: int = 20,
-        batch_size: int = 256,
-        hidden: int = 1024,
-        lr: float = 1e-4,
-        negatives: int = 4096,
-        momentum: float = 0.4,
-        temperature: float = 0.9,
-        alpha: float = 0.7,
-        margin: float = 0.2,
-        shift: float = 0.1,
-        device: str = "auto",
-    ) -> None:
-        self.bits, self.seed, self.device = bits, seed, device
-        self.epochs, self.batch_size, self.hidden, self.lr = epochs, batch_size, hidden, lr
-        self.negatives, self.momentum, self.temperature = negatives, momentum, temperature
-        self.alpha, self.margin, self.shift = alpha, margin, shift
+    epochs: int = 20
+    batch_size: int = 256
+    hidden: int = 1024
+    lr: float = 1e-4
+    negatives: int = 4096
+    momentum: float = 0.4
+    temperature: float = 0.9
+    alpha: float = 0.7
+    margin: float = 0.2
+    shift: float = 0.1
 
-    def _train(self, image: Tensor, text: Tensor, generator: torch.Generator) -> None:
-        self.image_net_ = head(image, self.hidden, self.hidden, self.bits)
-        self.text_net_ = head(text, self.hidden, self.bits)
-        memory = F.normalize(torch.randn(len(image), self.bits, generator=generator).sign())
-        memory = memory.to(image.device)
+    def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
+        net1 = nn.Sequential(_deep.head(x1, self.hidden, self.hidden, self.bits), UnitTanh())
+        net2 = nn.Sequential(_deep.head(x2, self.hidden, self.bits), UnitTanh())
+        memory = F.normalize(torch.randn(len(x1), self.bits, generator=generator).sign())
+        memory = memory.to(x1.device)
         temperature = self.temperature * math.sqrt(self.bits)
 
         def loss(rows: Tensor, epoch: int) -> Tensor:
-            v1, v2 = self.image_net_(image[rows]), self.text_net_(text[rows])
+            v1, v2 = net1(x1[rows]), net2(x2[rows])
             drawn = torch.randint(len(memory), (self.negatives,), generator=generator)
             if epoch == 0:
                 positive = others = F.normalize(v1 + v2).detach()
@@ -74,18 +65,10 @@ class UCCH(_deep.TwoNetHasher):
             remember(memory, rows, v1, v2, self.momentum if epoch else 0.0)
             return self.alpha * contrast + (1 - self.alpha) * ranking
 
-        parameters = [*self.image_net_.parameters(), *self.text_net_.parameters()]
-        optimizer = torch.optim.Adam(parameters, lr=self.lr, weight_decay=1e-6, fused=True)
+        optimizer = _deep.adam(net1, net2, lr=self.lr, weight_decay=1e-6)
         optimizer.register_step_pre_hook(clip)
-        _deep.descend(
-            loss,
-            optimizer,
-            generator,
-            n=len(image),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            report=self.report,
-        )
+        self._descend(loss, optimizer, generator, len(x1))
+        return net1, net2
 
 
 def clip(optimizer: torch.optim.Optimizer, *_: object) -> None:
@@ -98,12 +81,6 @@ class UnitTanh(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.normalize(torch.tanh(x))
-
-
-def head(x: Tensor, *widths: int) -> nn.Sequential:
-    """The network of one view with training features ``x`` (n, d)."""
-    layers = _deep.mlp(x.shape[1], *widths)
-    return nn.Sequential(_deep.Standardize(x), layers, UnitTanh()).to(x.device)
 
 
 def contrastive_loss(v: Tensor, positive: Tensor, others: Tensor, temperature: float) -> Tensor:

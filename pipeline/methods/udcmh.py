@@ -4,8 +4,7 @@ Wu, Lin, Han, Liu, Ding, Zhang, Shen, "Unsupervised Deep Hashing via Binary Late
 Large-scale Cross-modal Retrieval", IJCAI 2018.
 """
 
-from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from pipeline.methods import _deep
 
 
+@dataclass(eq=False, kw_only=True)
 class UDCMH(_deep.TwoNetHasher):
     """Unified binary codes by discrete matrix factorisation, in turn with the networks they teach.
 
@@ -38,42 +38,35 @@ class UDCMH(_deep.TwoNetHasher):
     gamma        exponent of the view weights; above 1, the larger the more equal they are
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        epochs: int = 5,
-        rounds: int = 10,
-        batch_size: int = 128,
-        hidden: int = 1024,
-        lr: float = 1e-3,
-        neighbors: int = 10,
-        beta: float = 1.0,
-        nu: float = 1.0,
-        gamma: float = 2.0,
-        device: str = "auto",
-    ) -> None:
-        self.bits, self.seed, self.device = bits, seed, device
-        self.epochs, self.rounds, self.batch_size = epochs, rounds, batch_size
-        self.hidden, self.lr = hidden, lr
-        self.neighbors, self.beta, self.nu, self.gamma = neighbors, beta, nu, gamma
+    epochs: int = 5
+    rounds: int = 10
+    batch_size: int = 128
+    hidden: int = 1024
+    lr: float = 1e-3
+    neighbors: int = 10
+    beta: float = 1.0
+    nu: float = 1.0
+    gamma: float = 2.0
 
-    def _train(self, image: Tensor, text: Tensor, generator: torch.Generator) -> None:
-        self.image_net_, self.text_net_ = self._net(image), self._net(text)
-        features = [self._features(x) for x in (image, text)]
+    def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
+        views = x1, x2
+        nets = tuple(nn.Sequential(_deep.head(x, self.hidden, self.bits), nn.Tanh()) for x in views)
+        features = [x * (self.bits / x.shape[1]) ** 0.5 for x in views]
         graphs = [affinity(z, min(self.neighbors + 1, len(z))) for z in features]
         codes = first_codes(features, self.bits, generator)
-        weights = torch.full((2,), 0.5, device=image.device)
-        optimizer = torch.optim.Adam(
-            [*self.image_net_.parameters(), *self.text_net_.parameters()], lr=self.lr, fused=True
-        )
+        weights = torch.full((2,), 0.5, device=x1.device)
+        optimizer = _deep.adam(*nets, lr=self.lr)
+
+        def loss(rows: Tensor, epoch: int) -> Tensor:
+            return sum(F.mse_loss(h, codes[rows]) for h in outputs(nets, (x1[rows], x2[rows])))
+
         for turn in range(1, self.rounds + 1):
             factors = [latent_factors(z, codes) for z in features]
             powers = weights**self.gamma
             pull = sum(p * z @ u.T for p, z, u in zip(powers, features, factors, strict=True))
             if turn > 1:
-                pull = pull + self.nu * sum(self._outputs(image, text))
+                with torch.no_grad():
+                    pull = pull + self.nu * sum(outputs(nets, views))
             gram = sum(p * u @ u.T for p, u in zip(powers, factors, strict=True))
             graph = self.beta * (powers[0] * graphs[0] + powers[1] * graphs[1])
             codes = discrete_codes(codes, pull, gram, graph, self.beta * powers.sum())
@@ -82,44 +75,14 @@ class UDCMH(_deep.TwoNetHasher):
                 for z, u, a in zip(features, factors, graphs, strict=True)
             ]
             weights = view_weights(torch.stack(losses), self.gamma)
-            report = partial(self.report, round=turn, image_weight=weights[0].item())
-            self._teach(image, text, codes, optimizer, generator, report)
+            tags = {"round": turn, "image_weight": weights[0].item()}
+            self._descend(loss, optimizer, generator, len(x1), **tags)
+        return nets
 
-    def _net(self, x: Tensor) -> nn.Sequential:
-        layers = _deep.mlp(x.shape[1], self.hidden, self.bits)
-        return nn.Sequential(_deep.Standardize(x), layers, nn.Tanh()).to(x.device)
 
-    def _features(self, x: Tensor) -> Tensor:
-        return _deep.Standardize(x)(x) * (self.bits / x.shape[1]) ** 0.5
-
-    @torch.no_grad()
-    def _outputs(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        return self.image_net_(image), self.text_net_(text)
-
-    def _teach(
-        self,
-        image: Tensor,
-        text: Tensor,
-        codes: Tensor,
-        optimizer: torch.optim.Optimizer,
-        generator: torch.Generator,
-        report: Callable[..., None],
-    ) -> None:
-        """Regress the codes on both views."""
-
-        def loss(rows: Tensor, epoch: int) -> Tensor:
-            h1, h2 = self.image_net_(image[rows]), self.text_net_(text[rows])
-            return F.mse_loss(h1, codes[rows]) + F.mse_loss(h2, codes[rows])
-
-        _deep.descend(
-            loss,
-            optimizer,
-            generator,
-            n=len(image),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            report=report,
-        )
+def outputs(nets: _deep.Pair, views: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """What each network makes of its view; both (n, bits)."""
+    return [net(x) for net, x in zip(nets, views, strict=True)]
 
 
 def first_codes(features: list[Tensor], bits: int, generator: torch.Generator) -> Tensor:

@@ -4,17 +4,18 @@ Hu, Xie, Hong, Tian, "Creating Something from Nothing: Unsupervised Knowledge Di
 Cross-Modal Hashing", CVPR 2020.
 """
 
-from functools import partial
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.methods import _deep
 from pipeline.methods.mgah import MGAH
 from pipeline.seeds import derive
 
 
+@dataclass(eq=False, kw_only=True)
 class UKDSS(_deep.TwoNetHasher):
     """A student learns, as if they were labels, the neighbourhoods that a teacher's codes show.
 
@@ -40,76 +41,48 @@ class UKDSS(_deep.TwoNetHasher):
     teacher_epochs  passes of the teacher's pre-training; teacher_rounds of its adversarial phase
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        epochs: int = 60,
-        batch_size: int = 256,
-        hidden: int = 1024,
-        lr: float = 1e-4,
-        neighbors: float = 0.555,
-        quantisation: float = 0.1,
-        teacher_bits: int = 128,
-        teacher_epochs: int = 30,
-        teacher_rounds: int = 10,
-        device: str = "auto",
-    ) -> None:
-        self.bits, self.seed, self.device = bits, seed, device
-        self.epochs, self.batch_size, self.hidden, self.lr = epochs, batch_size, hidden, lr
-        self.neighbors, self.quantisation = neighbors, quantisation
-        self.teacher_bits = teacher_bits
-        self.teacher_epochs, self.teacher_rounds = teacher_epochs, teacher_rounds
+    epochs: int = 60
+    batch_size: int = 256
+    hidden: int = 1024
+    lr: float = 1e-4
+    neighbors: float = 0.555
+    quantisation: float = 0.1
+    teacher_bits: int = 128
+    teacher_epochs: int = 30
+    teacher_rounds: int = 10
 
-    def _train(self, image: Tensor, text: Tensor, generator: torch.Generator) -> None:
-        taught = self._taught(image, text)
-        k = max(1, round(self.neighbors * len(image)))
+    def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
+        taught = self._taught(x1, x2)
+        k = max(1, round(self.neighbors * len(x1)))
         reach = [radius(codes, k) for codes in taught]
-        self.image_net_, self.text_net_ = (
-            nn.Sequential(_deep.Standardize(x), _deep.mlp(x.shape[1], self.hidden, self.bits)).to(
-                x.device
-            )
-            for x in (image, text)
-        )
+        net1, net2 = (_deep.head(x, self.hidden, self.bits) for x in (x1, x2))
 
         def loss(rows: Tensor, epoch: int) -> Tensor:
             similar = similarity([t[rows] for t in taught], [r[rows] for r in reach])
-            f, g = self.image_net_(image[rows]), self.text_net_(text[rows])
+            f, g = net1(x1[rows]), net2(x2[rows])
             return pair_loss(f, g, similar) + sum(
                 self.quantisation * quantisation_loss(h) + balance_loss(h) for h in (f, g)
             )
 
-        _deep.descend(
-            loss,
-            torch.optim.Adam(
-                [*self.image_net_.parameters(), *self.text_net_.parameters()],
-                lr=self.lr,
-                fused=True,
-            ),
-            generator,
-            n=len(image),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            report=partial(self.report, phase="student"),
-        )
+        optimizer = _deep.adam(net1, net2, lr=self.lr)
+        self._descend(loss, optimizer, generator, len(x1), phase="student")
+        return net1, net2
 
-    def _taught(self, image: Tensor, text: Tensor) -> list[Tensor]:
+    def _taught(self, x1: Tensor, x2: Tensor) -> list[Tensor]:
         """The relaxed codes, in [0, 1], that a teacher fitted here gives both views."""
         teacher = MGAH(
-            min(self.teacher_bits, len(image)),
+            min(self.teacher_bits, len(x1)),
             derive(self.seed, "teacher"),
             epochs=self.teacher_epochs,
             rounds=self.teacher_rounds,
             device=self.device,
         )
         teacher.on_epoch = self.on_epoch
-        teacher.fit(image.cpu().numpy(), text.cpu().numpy())
+        image, text = x1.cpu().numpy(), x2.cpu().numpy()
+        teacher.fit(image, text)
         nets = (teacher.image_net_, image), (teacher.text_net_, text)
-        return [
-            torch.sigmoid(_deep.tensor(_deep.outputs(net, x.cpu().numpy(), x.device), x.device))
-            for net, x in nets
-        ]
+        outputs = [_deep.outputs(net, x, x1.device) for net, x in nets]
+        return [torch.sigmoid(_deep.tensor(x, x1.device)) for x in outputs]
 
 
 def radius(codes: Tensor, k: int, block: int = 1024) -> Tensor:
