@@ -1,11 +1,19 @@
 """Files that appear whole or not at all."""
 
+import fcntl
 import hashlib
+import json
+import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from pipeline.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -28,6 +36,98 @@ def whole(path: Path | str) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A file that several attempts may fill: where it grows, how far it came, how to note more.
+
+    path  what has been written so far; does not exist when ``done`` is 0
+    keep  call it with a count once all up to there is in ``path``: a later attempt goes on there
+    """
+
+    path: Path
+    done: int
+    keep: Callable[[int], None]
+
+
+@contextmanager
+def continued(path: Path | str, of: str, finished: Callable[[], int]) -> Iterator[Attempt]:
+    """Like ``whole``, but what a killed attempt has kept is there for the next one to go on from.
+
+    of        says what is being made; what was kept of something else is thrown away
+    finished  asked when another process held the file until now: how much of it is right in
+              ``path``, which becomes the attempt
+
+    One process at a time works on a file, others wait: the job of a killed workflow may live on.
+    After an InputError nothing is kept, since what is at fault may be mended in parts done already.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part, notes, lock = (path.with_name(f".{path.name}.{e}") for e in ("kept", "kept.json", "lock"))
+
+    def keep(done: int) -> None:
+        _sync(part)
+        write_text(notes, json.dumps({"of": of, "done": done}))
+
+    with _lock(lock) as waited:
+        done = _kept(part, notes, of)
+        if waited and path.exists() and (done := finished()):
+            path.replace(part)
+        if not done:
+            part.unlink(missing_ok=True)
+        try:
+            yield Attempt(part, done, keep)
+        except InputError:
+            part.unlink(missing_ok=True)
+            notes.unlink(missing_ok=True)
+            raise
+        _sync(part)
+        part.replace(path)
+        _sync(path.parent)
+        notes.unlink(missing_ok=True)
+
+
+def _kept(part: Path, notes: Path, of: str) -> int:
+    """How much of the file ``of`` an earlier attempt has left."""
+    try:
+        found = json.loads(notes.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+    return found["done"] if found.get("of") == of and part.exists() else 0
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Hold the lock file ``path``; whether there was another process to wait for.
+
+    Where the file system knows no locks, there is nothing to hold.
+    """
+    waited = False
+    while True:
+        with path.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waited = True
+                log.info("%s: another process is at work on this file; waiting for it", path)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                log.info("%s: cannot be locked (%s)", path, error.strerror)
+            if not _is_at(file.fileno(), path):
+                continue  # whoever held it has removed it
+            try:
+                yield waited
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -5,6 +5,7 @@ a method reruns that method's jobs and no other's, without anyone keeping lists 
 """
 
 import ast
+import hashlib
 import os
 import sys
 from functools import cache
@@ -30,6 +31,14 @@ def sources(*modules: str) -> list[str]:
             found[module] = path
             waiting += _imports(path)
     return sorted(str(path) for path in found.values())
+
+
+def digest(module: str) -> str:
+    """The SHA-256 of the sources of ``module``: which version of the program is at work."""
+    found = hashlib.sha256()
+    for path in sources(module):
+        found.update(Path(path).read_bytes())
+    return found.hexdigest()
 
 
 def uses(module: str, library: str) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline import __version__
 from pipeline.errors import InputError
-from pipeline.files import sha256, whole
+from pipeline.files import Attempt, continued, sha256, whole
 
 LAYOUT = 1
 TASKS = ("i2t", "t2i", "i2i", "t2t")  # who asks and who answers, as in the groups of a metrics file
@@ -132,15 +132,45 @@ def feature_writer(
     """Stream features of ``shape`` (n, d) or (seeds, n, d) into a file that appears when whole."""
     with _create(path, "features", provenance) as file:
         features = file.create_dataset("features", shape, np.float32)
-        yield FeatureWriter(file, features)
+        yield FeatureWriter(features, file.create_dataset("valid", shape[-2:-1], bool))
+
+
+@contextmanager
+def resumable_feature_writer(
+    path: Path | str, shape: tuple[int, int], provenance: Provenance, code: str
+) -> Iterator["ResumableWriter"]:
+    """The same for features (n, d) that take long: what a killed attempt has kept is still there.
+
+    code  a digest of the program: what another version has kept is not gone on from
+    """
+    attributes = {"kind": "features", "layout": LAYOUT, **provenance.attributes()}
+    identity = json.dumps([attributes, list(shape), code], sort_keys=True)
+
+    def finished() -> int:
+        with h5py.File(path, "r") as file:
+            return shape[0] if dict(file.attrs) == attributes else 0
+
+    with continued(path, identity, finished) as attempt, h5py.File(attempt.path, "a") as file:
+        if not attempt.done:
+            file.attrs.update(attributes)
+            _allocate(file, "features", shape, np.float32)
+            _allocate(file, "valid", shape[:1], bool)
+            file.flush()
+        yield ResumableWriter(file, attempt)
+
+
+def _allocate(file: h5py.File, name: str, shape: tuple[int, ...], dtype: type) -> None:
+    """All space at once, so that later writes touch no metadata, which a kill could leave torn."""
+    early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    file.create_dataset(name, shape, dtype, dcpl=early)
 
 
 class FeatureWriter:
     """Blocks of rows, in any order; a row that is never marked valid leaves its pair out."""
 
-    def __init__(self, file: h5py.File, features: h5py.Dataset) -> None:
-        self._features = features
-        self._valid = file.create_dataset("valid", (features.shape[-2],), bool)
+    def __init__(self, features: h5py.Dataset, valid: h5py.Dataset) -> None:
+        self._features, self._valid = features, valid
 
     def write(
         self, rows: slice, block: np.ndarray, valid: np.ndarray | bool = True, seed: int = 0
@@ -149,6 +179,23 @@ class FeatureWriter:
         index = (rows,) if self._features.ndim == 2 else (seed, rows)
         self._features[index] = block
         self._valid[rows] = valid
+
+
+class ResumableWriter(FeatureWriter):
+    """Blocks of rows in order; ``done`` rows are there already."""
+
+    def __init__(self, file: h5py.File, attempt: Attempt) -> None:
+        super().__init__(file["features"], file["valid"])
+        self._file, self._keep, self.done = file, attempt.keep, attempt.done
+
+    def keep(self, rows: int) -> None:
+        """All up to ``rows`` is written and has to outlive a kill."""
+        self._file.flush()
+        self._keep(rows)
+
+    def missing(self) -> np.ndarray:
+        """The rows among those done that are not valid."""
+        return np.flatnonzero(~self._valid[: self.done])
 
 
 @dataclass(frozen=True)

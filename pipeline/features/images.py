@@ -8,17 +8,19 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from pipeline.errors import InputError
 from pipeline.features.backbones import Encoder, create
 from pipeline.features.decode import CROPPED, ImageFiles, decode
 from pipeline.features.devices import pick_device
-from pipeline.store import FeatureWriter, Pairs, Provenance, feature_writer
+from pipeline.sources import digest
+from pipeline.store import Pairs, Provenance, ResumableWriter, resumable_feature_writer
 
 log = logging.getLogger(__name__)
 _NAMED = 5  # so many unreadable images are named, the others counted
+_SHARD = 1024  # images: no more than these are lost to a kill
 
 
 def write_image_features(
@@ -35,24 +37,34 @@ def write_image_features(
     mixed_precision: bool = False,
     max_undecodable: float = 0.01,
     seed: int = 0,
-    rows: slice = slice(None),
 ) -> None:
-    """Write the features (n, d) of the pairs' images, or of ``rows`` of them (a shard).
+    """Write the features (n, d) of the pairs' images; after a kill, those that are not yet kept.
 
     backbone, weights, layer, seed: see ``backbones.create``; mixed_precision: autocast on a GPU,
     which moves a feature by less than 1 % of its vector's length. Images that cannot be read are
     logged and their rows left invalid; InputError where they are more than the share
     ``max_undecodable`` of those asked for, or all of them.
     """
-    references = _references(pairs, rows)
+    references = _references(pairs)
     target = pick_device(device)
     encoder = create(backbone, weights=weights, layer=layer, seed=seed).to(target)
     images = _Images(pairs.image_root, references)
-    loader = DataLoader(images, batch_size, num_workers=workers, pin_memory=target.type == "cuda")
     lost = _Lost(len(references), max_undecodable, pairs.image_root)
     shape = (len(references), encoder.dimensions)
-    with feature_writer(path, shape, provenance) as writer, _behind(writer) as write:
-        for first, (pixels, faults) in _batches(loader, backbone):
+    shard = -(-_SHARD // batch_size) * batch_size  # the same batches with and without a kill
+    with (
+        resumable_feature_writer(path, shape, provenance, digest(__name__)) as writer,
+        _behind(writer, shard) as write,
+    ):
+        for row in writer.missing():
+            lost.note([references[row]], [images[row][1] or "so an earlier attempt found"])
+        loader = DataLoader(
+            Subset(images, range(writer.done, len(images))),
+            batch_size,
+            num_workers=workers,
+            pin_memory=target.type == "cuda",
+        )
+        for first, (pixels, faults) in _batches(loader, writer.done, backbone):
             valid = lost.note(references[first : first + len(faults)], faults)
             write(
                 first,
@@ -62,8 +74,8 @@ def write_image_features(
     lost.report()
 
 
-def _references(pairs: Pairs, rows: slice) -> list[str]:
-    references = list(pairs.images)[rows]
+def _references(pairs: Pairs) -> list[str]:
+    references = list(pairs.images)
     if not references:
         raise InputError("no image features can be taken: the data set has no images")
     if not Path(pairs.image_root).is_dir():
@@ -91,12 +103,16 @@ class _Images(Dataset):
             return torch.zeros(3, CROPPED, CROPPED, dtype=torch.uint8), fault
 
 
-def _batches(loader: DataLoader, name: str) -> Iterator[tuple[int, tuple[Tensor, list[str]]]]:
-    first = 0
-    with tqdm(total=len(loader.dataset), desc=name, unit="image", mininterval=1) as progress:
+def _batches(
+    loader: DataLoader, done: int, name: str
+) -> Iterator[tuple[int, tuple[Tensor, list[str]]]]:
+    """First row and content of each batch, the rows before ``done`` being there already."""
+    if done:
+        log.info("going on after %d images that an earlier attempt has kept", done)
+    total = done + len(loader.dataset)
+    with tqdm(total=total, initial=done, desc=name, unit="image", mininterval=1) as progress:
         for pixels, faults in loader:
-            yield first, (pixels, faults)
-            first += len(faults)
+            yield progress.n, (pixels, faults)
             progress.update(len(faults))
 
 
@@ -142,13 +158,16 @@ class _Lost:
 
 
 @contextmanager
-def _behind(writer: FeatureWriter) -> Iterator:
+def _behind(writer: ResumableWriter, shard: int) -> Iterator:
     """A write that happens in a thread, while the caller goes on with the next batch."""
     pending: Future | None = None
 
     def store(first: int, features: Tensor, valid: Tensor) -> None:
+        end = first + len(features)
         block = torch.where(valid[:, None], features.cpu(), 0.0)
-        writer.write(slice(first, first + len(block)), block.numpy(), valid.numpy())
+        writer.write(slice(first, end), block.numpy(), valid.numpy())
+        if end % shard == 0:
+            writer.keep(end)
 
     def write(first: int, features: Tensor, valid: Tensor) -> None:
         nonlocal pending

@@ -13,9 +13,10 @@ from pipeline.errors import InputError
 from pipeline.features.devices import pick_device
 from pipeline.features.text_encoders import TextEncoder, trained, untrained
 from pipeline.seeds import derive
-from pipeline.store import Pairs, Provenance, feature_writer
+from pipeline.sources import digest
+from pipeline.store import Pairs, Provenance, resumable_feature_writer
 
-_WINDOW = 8192  # rows within which captions are sorted by length; bounds the memory
+_WINDOW = 8192  # rows within which captions are sorted by length, and all that a kill costs
 
 
 def write_caption_features(
@@ -52,13 +53,15 @@ def write_caption_features(
     encoder = tokenizer, network.to(pick_device(device))
     shape = (len(captions), network.config.hidden_size)
     with (
-        feature_writer(path, shape, provenance) as writer,
+        resumable_feature_writer(path, shape, provenance, digest(__name__)) as writer,
         tqdm(total=len(captions), desc="text", unit="caption", mininterval=1) as progress,
     ):
-        for first in range(0, len(captions), _WINDOW):
+        progress.update(writer.done)
+        for first in range(writer.done, len(captions), _WINDOW):
             window = captions[first : first + _WINDOW]
             block = encode(encoder, window, pooling, batch_size, max_length, progress)
             writer.write(slice(first, first + len(window)), block)
+            writer.keep(first + len(window))
 
 
 def _check(network: PreTrainedModel, pooling: str, max_length: int) -> None:

@@ -1,14 +1,18 @@
-"""Images become features: decoding whatever is there, backbones, weights, shards."""
+"""Images become features: decoding whatever is there, backbones, weights, kills."""
 
 import gc
 import io
 import json
 import logging
+import multiprocessing
+import os
+import signal
 import struct
 import threading
 import warnings
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -21,7 +25,6 @@ from torchvision.models import AlexNet_Weights, get_model
 
 from pipeline.errors import InputError
 from pipeline.features import backbones, decode, images
-from pipeline.features.shards import merge_features, shard
 from pipeline.store import Pairs, Provenance, open_features
 
 MADE = Provenance("test")
@@ -376,22 +379,110 @@ def test_features_do_not_depend_on_batches_or_workers(folder, tmp_path):
         np.testing.assert_allclose(other, first, rtol=1e-4, atol=1e-5)
 
 
-def test_shards_merged_are_the_whole_byte_for_byte_in_order_and_mask(folder, tmp_path):
-    (folder / "7.jpg").write_bytes(b"")
-    pairs = pairs_of(folder, [f"{i}.jpg" for i in range(12)])
-    options = {**SQUEEZENET, "workers": 0, "batch_size": 1, "max_undecodable": 0.5}
-    images.write_image_features(pairs, tmp_path / "whole.h5", MADE, **options)
-    parts = [tmp_path / f"{number}.h5" for number in range(5)]
-    for number, part in enumerate(parts):
-        images.write_image_features(pairs, part, MADE, **options, rows=shard(number, 5, 12))
-    merge_features(parts, tmp_path / "merged.h5", MADE)
-    for merged, whole in zip(
-        features_of(tmp_path / "merged.h5"), features_of(tmp_path / "whole.h5"), strict=True
-    ):
-        np.testing.assert_array_equal(merged, whole)
-    assert len(whole) == 12
-    with pytest.raises(InputError, match="no shard 5 of 5"):
-        shard(5, 5, 12)
+def extract_and_die(pairs, path, batches):
+    """In a process of its own: extract, and be killed after so many batches."""
+    encoded, seen = images._encode, []
+
+    def encode(*args):
+        seen.append(0)
+        if len(seen) > batches:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return encoded(*args)
+
+    images._SHARD, images._encode = 4, encode
+    torch.set_num_threads(1)
+    images.write_image_features(pairs, path, MADE, **SQUEEZENET, **SHARDED)
+
+
+SHARDED = {"workers": 0, "batch_size": 2, "max_undecodable": 0.5}
+
+
+@pytest.fixture
+def sharded(folder, monkeypatch):
+    """Twelve pairs, one of them unreadable, in three shards of two batches, on one thread."""
+    (folder / "1.jpg").write_bytes(b"")
+    monkeypatch.setattr(images, "_SHARD", 4)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield pairs_of(folder, [f"{i}.jpg" for i in range(12)])
+    torch.set_num_threads(threads)
+
+
+def killed_after(batches, pairs, path):
+    process = multiprocessing.get_context("fork").Process(
+        target=extract_and_die, args=(pairs, path, batches)
+    )
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("batches", "kept"), [(1, 0), (5, 8)])
+def test_a_kill_costs_one_shard_and_changes_no_byte(
+    batches, kept, sharded, tmp_path, monkeypatch, caplog
+):
+    images.write_image_features(sharded, tmp_path / "whole.h5", MADE, **SQUEEZENET, **SHARDED)
+    killed_after(batches, sharded, tmp_path / "f.h5")
+    assert not (tmp_path / "f.h5").exists()
+    rows, encode = [], images._encode
+    monkeypatch.setattr(images, "_encode", lambda *a: rows.append(len(a[1])) or encode(*a))
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        images.write_image_features(sharded, tmp_path / "f.h5", MADE, **SQUEEZENET, **SHARDED)
+    assert sum(rows) == 12 - kept
+    assert ("going on after 8 images" in caplog.text) == (kept == 8)
+    assert "1 of 12 images cannot be read" in caplog.text
+    assert "'1.jpg' (" in caplog.text
+    assert (tmp_path / "f.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    assert sorted(p.name for p in tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize("change", ["provenance", "program", "marker"])
+def test_what_was_kept_of_something_else_is_not_gone_on_from(
+    change, sharded, tmp_path, monkeypatch, caplog
+):
+    killed_after(5, sharded, tmp_path / "f.h5")
+    if change == "program":
+        monkeypatch.setattr(images, "digest", lambda module: "another")
+    if change == "marker":
+        (tmp_path / ".f.h5.kept.json").write_text("{")
+    made = Provenance("test", {"layer": "other"}) if change == "provenance" else MADE
+    with caplog.at_level(logging.INFO):
+        images.write_image_features(sharded, tmp_path / "f.h5", made, **SQUEEZENET, **SHARDED)
+    assert "going on after" not in caplog.text
+    assert features_of(tmp_path / "f.h5")[1].sum() == 11
+
+
+def test_two_extractions_of_one_file_at_once_do_the_work_once(sharded, tmp_path, monkeypatch):
+    """As when a workflow is killed and started again while the job it had started lives on."""
+    rows, encode = [], images._encode
+    monkeypatch.setattr(images, "_encode", lambda *a: rows.append(len(a[1])) or encode(*a))
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            pool.submit(
+                images.write_image_features,
+                *(sharded, tmp_path / "f.h5", MADE),
+                **(SQUEEZENET | SHARDED),
+            )
+            for _ in range(2)
+        ]
+        for run in runs:
+            run.result()
+    assert sum(rows) == 12
+    assert features_of(tmp_path / "f.h5")[1].sum() == 11
+
+
+def test_nothing_is_kept_of_an_extraction_that_had_too_many_unreadable_images(
+    sharded, folder, tmp_path
+):
+    data = (folder / "0.jpg").read_bytes()
+    (folder / "9.jpg").write_bytes(b"")
+    options = SQUEEZENET | SHARDED | {"max_undecodable": 0.1}
+    with pytest.raises(InputError, match="2 of 12"):
+        images.write_image_features(sharded, tmp_path / "f.h5", MADE, **options)
+    (folder / "1.jpg").write_bytes(data)
+    images.write_image_features(sharded, tmp_path / "f.h5", MADE, **options)
+    assert features_of(tmp_path / "f.h5")[1].sum() == 11
 
 
 def test_half_precision_moves_a_feature_vector_by_less_than_a_hundredth(shared):
