@@ -4,10 +4,11 @@ PYTHON ?= python3.11
 CORES ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-DEMO := $(BIN)/snakemake --cores $(CORES) --quiet host rules --configfile overlays/demo.yaml
+DEMO_ARGUMENTS := --cores $(CORES) --quiet host rules --configfile overlays/demo.yaml
+DEMO := $(BIN)/snakemake $(DEMO_ARGUMENTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-all resume test test-fast test-long lint format lock clean
+.PHONY: help install demo demo-all resume verify kills test test-fast test-long lint format lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,8 +34,13 @@ demo-all: $(INSTALLED)  ## all nine tables and five figures on that set
 	$(DEMO) --config 'report={"experiments": "all"}' -- all
 
 resume: $(INSTALLED)  ## after a kill: free the lock, then go on where the demo stopped
-	$(DEMO) --unlock -- results/demo/report.html
-	$(MAKE) demo
+	$(BIN)/python -m pipeline.resume $(DEMO_ARGUMENTS) -- results/demo/report.html
+
+verify: $(INSTALLED)  ## recompute the digests of the demo's files and name what differs
+	$(DEMO) -- verify
+
+kills: $(INSTALLED)  ## kill a small run 126 times, resume it, compare; 25 minutes
+	$(BIN)/python tests/faults/campaign.py --out docs/kills.csv
 
 test: $(INSTALLED)  ## all tests but the longest
 	$(BIN)/python -m pytest -m "not long"

@@ -2,7 +2,11 @@
 
 import sys
 
-from pipeline.cli import main
+from pipeline.tether import tether
 
 if __name__ == "__main__":
+    tether()  # before anything that takes time to import
+
+    from pipeline.cli import main
+
     sys.exit(main())

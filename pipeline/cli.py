@@ -7,6 +7,8 @@ copies numbers does not pay for torch.
 import argparse
 import json
 import logging
+import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +18,7 @@ from typing import Any
 
 from pipeline.errors import CollapseError, InputError
 from pipeline.files import write_text
-from pipeline.store import Provenance
+from pipeline.store import Provenance, libraries
 
 log = logging.getLogger(__name__)
 
@@ -106,10 +108,14 @@ def _pca(a: argparse.Namespace) -> None:
 
 def _train(a: argparse.Namespace) -> None:
     from pipeline import store
-    from pipeline.training import train
+    from pipeline.sources import digest
+    from pipeline.training import Keeper, train
 
     inputs = {"image": a.image, "text": a.text, "splits": a.splits}
     about = {"method": a.method, "bits": a.bits, "params": a.params, "stream": a.stream}
+    code = digest("pipeline.training", f"pipeline.methods.{a.method}")
+    kept = Provenance("checkpoint", {**about, "device": a.device, "code": code}, inputs)
+    keeper = Keeper(a.out.with_name(f".{a.out.name}.checkpoint"), kept)
     with _record_writer(a.records) as watch:
         codes = train(
             a.method,
@@ -120,8 +126,10 @@ def _train(a: argparse.Namespace) -> None:
             image=a.image,
             text=a.text,
             watch=watch,
+            keeper=keeper,
         )
     store.write_codes(a.out, codes, Provenance("train", about, inputs))
+    keeper.clear()
 
 
 def _evaluate(a: argparse.Namespace) -> None:
@@ -156,14 +164,27 @@ def _figure(a: argparse.Namespace) -> None:
 
 
 def _write_spec(a: argparse.Namespace) -> None:
-    """What a result was made from, beside it: its settings, seeds and files."""
-    write_text(a.out.with_suffix(".json"), json.dumps(a.spec, indent=1) + "\n")
+    """What a result was made from, beside it: its settings, seeds, files and their digests."""
+    from pipeline.verify import record_of
+
+    write_text(a.out.with_suffix(".json"), json.dumps(record_of(a.out, a.spec), indent=1) + "\n")
 
 
 def _report(a: argparse.Namespace) -> None:
     from pipeline.results.front_page import write_front_page
 
     write_front_page(a.results, a.galleries, a.config, a.out)
+
+
+def _verify(a: argparse.Namespace) -> None:
+    from pipeline.verify import verify
+
+    checked, faults = verify(a.artefacts, a.results)
+    for fault in faults:
+        log.error("%s", fault)
+    if faults:
+        raise InputError(f"{len(faults)} of {checked} recorded digests do not hold, as said above")
+    log.info("%d recorded digests hold", checked)
 
 
 # --- arguments ----------------------------------------------------------------------------------
@@ -243,6 +264,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--galleries", type=json.loads, default=[], metavar="JSON")
     add("--config", type=Path, required=True, help="the commented config, for what is assumed")
     add("--out", type=Path, required=True)
+
+    add = stage(
+        "verify", _verify, "recompute the digests of all files and compare with the records"
+    )
+    add("--artefacts", type=Path, required=True, help="the folder of the HDF5 files")
+    add("--results", type=Path, required=True, help="the folder of tables and figures")
     return parser
 
 
@@ -268,11 +295,19 @@ def _start_logging(path: Path | None) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+        path.write_text(_circumstances() + "\n", encoding="utf-8")
+        handlers.append(logging.FileHandler(path, mode="a", encoding="utf-8"))
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
     logging.captureWarnings(True)
     for library in ("matplotlib", "fontTools", "urllib3", "numba"):
         logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def _circumstances() -> str:
+    """On what a stage runs: versions, and the threads that it was given."""
+    threads = os.environ.get("OMP_NUM_THREADS", "as many threads as cores")
+    versions = ", ".join(f"{name} {number}" for name, number in libraries().items())
+    return f"python {platform.python_version()}, {versions}; threads: {threads}"
 
 
 def _sentence(error: OSError) -> str:

@@ -1,10 +1,12 @@
 """Files that appear whole or not at all."""
 
 import fcntl
+import glob
 import hashlib
 import json
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,10 +24,15 @@ def whole(path: Path | str) -> Iterator[Path]:
 
     Until the rename nothing stands under the final name that was not there before, whatever the
     moment of a kill. On an exception the temporary file is removed and ``path`` stays as it was.
+    What a killed process of this machine left beside ``path`` is removed first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    machine = f".{path.name}.{socket.gethostname()}-"
+    _sweep(path.parent, machine)
+    handle, name = tempfile.mkstemp(
+        prefix=f"{machine}{os.getpid()}.", suffix=".part", dir=path.parent
+    )
     os.close(handle)
     part = Path(name)
     try:
@@ -140,6 +147,25 @@ def sha256(path: Path | str) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def alive(process: int) -> bool:
+    """True when a process of this number runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _sweep(folder: Path, machine: str) -> None:
+    """Remove temporary files whose writers are gone."""
+    for left in folder.glob(f"{glob.escape(machine)}*.part"):
+        writer = left.name.removeprefix(machine).split(".")[0]
+        if writer.isdecimal() and not alive(int(writer)):
+            left.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

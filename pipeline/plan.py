@@ -131,6 +131,13 @@ def spec(config: Config, experiment: str, only: str | None = None) -> dict[str, 
     } | {key: entry[key] for key in keys if key in entry}
 
 
+def cell_files(spec: Mapping[str, Any]) -> list[str]:
+    """What a result is made from: its cells' metrics, and their codes where it looks into them."""
+    looks = spec["kind"] == "histogram" or "TC" in spec["metrics"]
+    keys = ("metrics_file", "codes_file") if looks else ("metrics_file",)
+    return [cell[key] for cell in spec["cells"] if "missing" not in cell for key in keys]
+
+
 def galleries(config: Config) -> list[dict[str, Any]]:
     """Per data set of the gallery's experiment, the files of its pairs, splits and two codes."""
     wish = config["report"]["gallery"]

@@ -11,11 +11,17 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from pipeline.tether import STARTER
+
 PACKAGE = Path(__file__).resolve().parent
 
 
 def run_jobs_here() -> None:
-    """Let ``python -m pipeline`` in a job be this package with this Python, wherever it works."""
+    """Let ``python -m pipeline`` in a job be this package with this Python, wherever it works.
+
+    The jobs end with this process.
+    """
+    os.environ[STARTER] = str(os.getpid())
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     os.environ["PYTHONPATH"] = f"{PACKAGE.parent}:{os.environ.get('PYTHONPATH', '')}"
 
@@ -33,10 +39,10 @@ def sources(*modules: str) -> list[str]:
     return sorted(str(path) for path in found.values())
 
 
-def digest(module: str) -> str:
-    """The SHA-256 of the sources of ``module``: which version of the program is at work."""
+def digest(*modules: str) -> str:
+    """The SHA-256 of ``sources(*modules)``: which version of the program is at work."""
     found = hashlib.sha256()
-    for path in sources(module):
+    for path in sources(*modules):
         found.update(Path(path).read_bytes())
     return found.hexdigest()
 

@@ -2,13 +2,16 @@
 
 One reader and one writer per kind of file. Arrays whose first axis is ``seed`` hold all seeds of a
 setting. Every file carries as attributes its ``kind``, ``layout`` version, the version of the
-package that made it and, as JSON, the parameters and the digests of its inputs.
+package that made it and, as JSON, the parameters, the paths and digests of its inputs and the
+versions of the libraries.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from pipeline.files import Attempt, continued, sha256, whole
 LAYOUT = 1
 TASKS = ("i2t", "t2i", "i2i", "t2t")  # who asks and who answers, as in the groups of a metrics file
 _TEXT = h5py.string_dtype("utf-8")
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision", "transformers", "numba",
+              "h5py", "pillow")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,14 +37,24 @@ class Provenance:
     params: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Path | str] = field(default_factory=dict)
 
+    @cached_property
     def attributes(self) -> dict[str, str]:
+        """As they stand in a file; the inputs are read and digested when first asked for."""
         digests = {name: sha256(path) for name, path in sorted(self.inputs.items())}
         return {
             "stage": self.stage,
             "version": __version__,
             "params": json.dumps(dict(self.params), sort_keys=True),
             "inputs": json.dumps(digests, sort_keys=True),
+            "input_paths": json.dumps({k: str(p) for k, p in self.inputs.items()}, sort_keys=True),
+            "libraries": json.dumps(libraries()),
         }
+
+
+@cache
+def libraries() -> dict[str, str]:
+    """The versions of the libraries that values may depend on, imported or not."""
+    return {name: version(name) for name in _LIBRARIES}
 
 
 # --- pairs --------------------------------------------------------------------------------------
@@ -143,7 +158,7 @@ def resumable_feature_writer(
 
     code  a digest of the program: what another version has kept is not gone on from
     """
-    attributes = {"kind": "features", "layout": LAYOUT, **provenance.attributes()}
+    attributes = {"kind": "features", "layout": LAYOUT, **provenance.attributes}
     identity = json.dumps([attributes, list(shape), code], sort_keys=True)
 
     def finished() -> int:
@@ -363,16 +378,25 @@ def read_metrics(path: Path | str) -> Metrics:
 # --- below ---------------------------------------------------------------------------------------
 
 
+def attributes_of(path: Path | str) -> dict[str, Any]:
+    """The attributes of any file written here, as they stand there."""
+    try:
+        with h5py.File(path, "r") as file:
+            return dict(file.attrs)
+    except OSError as error:
+        raise InputError(f"{path}: not a readable HDF5 file ({error})") from None
+
+
 def provenance_of(path: Path | str) -> dict[str, Any]:
-    """The attributes of any file written here, JSON decoded."""
-    with h5py.File(path, "r") as file:
-        attributes = dict(file.attrs)
-    return attributes | {key: json.loads(attributes[key]) for key in ("params", "inputs")}
+    """The same with the parameters, inputs and libraries JSON decoded."""
+    attributes = attributes_of(path)
+    encoded = ("params", "inputs", "input_paths", "libraries")
+    return attributes | {key: json.loads(attributes.get(key, "{}")) for key in encoded}
 
 
 @contextmanager
 def _create(path: Path | str, kind: str, provenance: Provenance) -> Iterator[h5py.File]:
-    attributes = provenance.attributes()
+    attributes = provenance.attributes
     with whole(path) as part, h5py.File(part, "w") as file:
         file.attrs.update({"kind": kind, "layout": LAYOUT, **attributes})
         yield file

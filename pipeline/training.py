@@ -1,20 +1,65 @@
 """Train one setting, all its seeds, and encode every pair of the data set."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from pipeline import seeds
+from pipeline import seeds, store
+from pipeline.errors import InputError
 from pipeline.methods import create
 from pipeline.methods.base import Hasher
-from pipeline.store import Codes, Features, Split, open_features
+from pipeline.store import Codes, Features, Provenance, Split, open_features
 
 _BLOCK = 16_384  # rows encoded at a time: bounds memory, whatever the size of the data set
 
 Watcher = Callable[[dict[str, Any]], None]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """What of an unfinished training is kept, so that an interruption does not cost all of it.
+
+    Methods that train all seeds together may keep their state by epoch, in ``path``. Of the others
+    every finished seed is kept, in a file of its own beside it.
+
+    provenance  of the training; what was kept of another one is not taken
+    """
+
+    path: Path
+    provenance: Provenance
+
+    def read(self, seed: int) -> Codes | None:
+        """The codes of a finished seed, if they were kept."""
+        path = self._of(seed)
+        try:
+            if path.exists() and self._is_of_this_training(path):
+                _log.info("seed %d was finished before; taken from %s", seed, path)
+                return store.read_codes(path)
+        except (InputError, OSError, KeyError):
+            _log.warning("%s is not readable; training seed %d anew", path, seed)
+        return None
+
+    def write(self, codes: Codes) -> None:
+        """Keep the codes of one finished seed."""
+        store.write_codes(self._of(codes.seeds[0]), codes, self.provenance)
+
+    def clear(self) -> None:
+        """Remove all that was kept, once the codes of all seeds are safe."""
+        for path in self.path.parent.glob(f"{self.path.name}*"):
+            path.unlink()
+
+    def _of(self, seed: int) -> Path:
+        return self.path.with_name(f"{self.path.name}-{seed}")
+
+    def _is_of_this_training(self, path: Path) -> bool:
+        found = store.attributes_of(path)
+        return all(found[name] == value for name, value in self.provenance.attributes.items())
 
 
 def train(
@@ -27,11 +72,13 @@ def train(
     image: Path | str,
     text: Path | str,
     watch: Watcher | None = None,
+    keeper: Keeper | None = None,
 ) -> Codes:
     """Fit ``method`` once per seed of ``splits`` and encode all pairs.
 
     stream  the name of the setting: the random streams of different settings are independent
     image, text  feature files; ``watch`` gets the method's records, the seed added
+    keeper  holds what an interrupted training before this one had done
     """
     hashers = [
         create(method, bits=bits, seed=seeds.derive(seed, "method", stream), **params)
@@ -39,50 +86,83 @@ def train(
     ]
     for seed, hasher in zip(splits, hashers, strict=True):
         hasher.on_epoch = _with_seed(watch, seed)
+    fit = _together if hasattr(type(hashers[0]), "fit_many") else _one_by_one
     with open_features(image) as images, open_features(text) as texts:
-        _fit(hashers, images, texts, list(splits.values()))
-        views = [_encode(hashers, images, "image"), _encode(hashers, texts, "text")]
-        diagnostics = _diagnose(hashers, images, texts, list(splits.values()))
-    return Codes(list(splits), *views, diagnostics)
+        return _joined(fit(hashers, images, texts, splits, keeper))
 
 
-def _fit(hashers: list[Hasher], images: Features, texts: Features, splits: list[Split]) -> None:
-    """All seeds at once where the method can train many models together, else one by one."""
+def _together(
+    hashers: list[Hasher],
+    images: Features,
+    texts: Features,
+    splits: Mapping[int, Split],
+    keeper: Keeper | None,
+) -> list[Codes]:
+    """The codes of every seed; all models are trained at once."""
 
     def rows(view: Features) -> list[np.ndarray]:
-        return [view.rows(split.train, seed=i) for i, split in enumerate(splits)]
+        return [view.rows(split.train, seed=i) for i, split in enumerate(splits.values())]
 
-    if hasattr(type(hashers[0]), "fit_many"):
-        type(hashers[0]).fit_many(hashers, rows(images), rows(texts))
-        return
-    for i, (hasher, split) in enumerate(zip(tqdm(hashers, desc="seeds"), splits, strict=True)):
-        hasher.fit(images.rows(split.train, seed=i), texts.rows(split.train, seed=i))
+    hashers[0].checkpoint = keeper.path if keeper else None
+    type(hashers[0]).fit_many(hashers, rows(images), rows(texts))
+    every = enumerate(zip(hashers, splits.items(), strict=True))
+    return [_codes(hasher, images, texts, i, *item) for i, (hasher, item) in every]
 
 
-def _encode(hashers: list[Hasher], features: Features, view: str) -> np.ndarray:
-    """Codes of all pairs, (seeds, n, bits); pairs without features keep zeros."""
-    real = hashers[0].real_valued
-    shape = (len(hashers), len(features), hashers[0].bits)
-    codes = np.zeros(shape, np.float32 if real else bool)
-    for i, hasher in enumerate(hashers):
-        for start in range(0, len(features), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            valid = features.valid[block]
-            if valid.any():
-                rows = features.rows(block, seed=i)[valid]
-                codes[i, block][valid] = getattr(hasher, f"encode_{view}")(rows)
+def _one_by_one(
+    hashers: list[Hasher],
+    images: Features,
+    texts: Features,
+    splits: Mapping[int, Split],
+    keeper: Keeper | None,
+) -> list[Codes]:
+    """The codes of every seed, one model trained after the other."""
+    parts = []
+    for i, (seed, split) in enumerate(tqdm(splits.items(), desc="seeds")):
+        part = keeper.read(seed) if keeper else None
+        if part is None:
+            hasher = hashers[i].fit(images.rows(split.train, seed=i), texts.rows(split.train, i))
+            part = _codes(hasher, images, texts, i, seed, split)
+            if keeper and len(splits) > 1:
+                keeper.write(part)
+        parts.append(part)
+    return parts
+
+
+def _codes(
+    hasher: Hasher, images: Features, texts: Features, i: int, seed: int, split: Split
+) -> Codes:
+    """The codes of all pairs by a fitted model, and what it measured on the database."""
+    views = (_encode(hasher, images, "image", i), _encode(hasher, texts, "text", i))
+    found = {}
+    if type(hasher).diagnose is not Hasher.diagnose:
+        found = hasher.diagnose(images.rows(split.database, i), texts.rows(split.database, i))
+    return Codes([seed], *views, {name: np.asarray(value)[None] for name, value in found.items()})
+
+
+def _encode(hasher: Hasher, features: Features, view: str, i: int) -> np.ndarray:
+    """Codes of all pairs, (1, n, bits); pairs without features keep zeros."""
+    shape = (1, len(features), hasher.bits)
+    codes = np.zeros(shape, np.float32 if hasher.real_valued else bool)
+    for start in range(0, len(features), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        valid = features.valid[block]
+        if valid.any():
+            rows = features.rows(block, seed=i)[valid]
+            codes[0, block][valid] = getattr(hasher, f"encode_{view}")(rows)
     return codes
 
 
-def _diagnose(
-    hashers: list[Hasher], images: Features, texts: Features, splits: list[Split]
-) -> dict[str, np.ndarray]:
-    found = [
-        hasher.diagnose(images.rows(split.database, seed=i), texts.rows(split.database, seed=i))
-        for i, (hasher, split) in enumerate(zip(hashers, splits, strict=True))
-        if type(hasher).diagnose is not Hasher.diagnose
-    ]
-    return {name: np.stack([d[name] for d in found]) for name in found[0]} if found else {}
+def _joined(parts: Sequence[Codes]) -> Codes:
+    return Codes(
+        [seed for part in parts for seed in part.seeds],
+        np.concatenate([part.image for part in parts]),
+        np.concatenate([part.text for part in parts]),
+        {
+            name: np.concatenate([part.diagnostics[name] for part in parts])
+            for name in parts[0].diagnostics
+        },
+    )
 
 
 def _with_seed(watch: Watcher | None, seed: int) -> Watcher | None:

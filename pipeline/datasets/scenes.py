@@ -28,6 +28,7 @@ from pipeline.datasets._scenes.words import caption, tags
 from pipeline.errors import InputError
 from pipeline.files import whole, write_text
 from pipeline.store import Pairs
+from pipeline.tether import tether
 
 FILES = ()
 """Nothing to download."""
@@ -108,7 +109,7 @@ def _drawn(count: int, draw_one: partial[_Drawn], workers: int) -> Iterator[_Dra
         return
     # Spawned, not forked: the caller may have threads (PyTorch, tqdm) that a fork would break.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=tether) as pool:
         yield from pool.map(draw_one, range(count), chunksize=_CHUNK)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-import time
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pipeline.files import whole
 from pipeline.methods._cmimh_networks import Networks
 from pipeline.seeds import derive
+from pipeline.sources import digest
 
 if TYPE_CHECKING:
     from pipeline.methods.cmimh import CMIMH
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 #: sums over bits, while what there is to tell does not grow with the bits, so that at 128 bits the
 #: gap outweighed every bit's share of it and the codes collapsed
 REFERENCE_BITS = 16
+CODE = "pipeline.methods.cmimh"
 WEIGHTS = ("intra", "inter", "gap", "tc", "balance")
 
 
 class Training:
     """S models in training: networks, optimiser, one random stream per model, epochs done.
 
+    history        of every epoch so far the records of all models
     models         equal but for their seeds and weights
     images, texts  each model's features (n, d_v), (n, d_t)
     """
@@ -57,6 +60,7 @@ class Training:
         self.networks = self._networks()
         self.optimiser = self._optimiser()
         self.done = 0
+        self.history: list[list[dict[str, Any]]] = []
 
     def _networks(self) -> Networks:
         m = self.first
@@ -103,10 +107,12 @@ class Training:
             sums = {name: sums.get(name, 0) + value.detach() for name, value in terms.items()}
         self.done += 1
         means = {name: (value / steps).tolist() for name, value in sums.items()}
-        return [
+        records = [
             {"epoch": self.done} | {name: values[s] for name, values in means.items()}
             for s in range(len(self.models))
         ]
+        self.history.append(records)
+        return records
 
     def _step(self, rows: Sequence[Tensor], weights: dict[str, Tensor]) -> dict[str, Tensor]:
         samples = 0 if self.first.critic == "mean" else int(self.first.critic)
@@ -145,34 +151,37 @@ class Training:
         state = {
             "of": self._identity(),
             "done": self.done,
+            "history": self.history,
             "networks": self.networks.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "generators": [g.get_state() for g in self.generators],
-            "time": time.time(),
         }
         with whole(path) as part:
             torch.save(state, part)
 
     def resume(self, path: Path) -> bool:
-        """Go on from a checkpoint; False, and nothing done, if it is of another training."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        """Go on from a checkpoint; False, and nothing done, if it is not one of this training."""
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+            return False
         if state["of"] != self._identity():
             return False
         self.networks.load_state_dict(state["networks"])
         self.optimiser.load_state_dict(state["optimiser"])
         for generator, saved in zip(self.generators, state["generators"], strict=True):
             generator.set_state(saved.cpu())
-        self.done = state["done"]
+        self.done, self.history = state["done"], state["history"]
         return True
 
     def _identity(self) -> str:
-        """A digest of the models' parameters and their data."""
-        digest = hashlib.sha256()
+        """A digest of the models' parameters, their data and the code that trains them."""
+        found = hashlib.sha256(f"{torch.__version__} {digest(CODE)}".encode())
         for model in self.models:
-            digest.update(repr(sorted(model.params().items())).encode())
+            found.update(repr(sorted(model.params().items())).encode())
         for mean, factor in self.scalers:
-            digest.update(mean.cpu().numpy().tobytes() + factor.cpu().numpy().tobytes())
-        return digest.hexdigest()
+            found.update(mean.cpu().numpy().tobytes() + factor.cpu().numpy().tobytes())
+        return found.hexdigest()
 
 
 def _by_factor(kinds: Sequence[nn.Module]) -> dict[float, list[nn.Parameter]]:

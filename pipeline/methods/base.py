@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -30,6 +31,10 @@ class Hasher(ABC):
 
     #: called with one JSON-able record per epoch or iteration; set by whoever wants to watch
     on_epoch: Callable[[dict[str, Any]], None] | None = field(default=None, init=False, repr=False)
+
+    #: a file in which a long fit may keep its state, to go on from there after an interruption;
+    #: whoever sets it removes the file once the codes are safe
+    checkpoint: Path | None = field(default=None, init=False, repr=False)
 
     def fit(self, image: np.ndarray, text: np.ndarray) -> Self:
         """Learn from n paired rows; labels are never seen."""

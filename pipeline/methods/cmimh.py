@@ -48,10 +48,6 @@ class CMIMH(Hasher):
     device      'auto', 'cpu', 'cuda'
     """
 
-    #: where the state of the training is kept from time to time, if anywhere; an interrupted fit
-    #: goes on from there; whoever sets it removes the file once the codes are safe
-    checkpoint: Path | None = None
-
     def __init__(
         self,
         bits: int,
@@ -203,23 +199,30 @@ def _check_alike(models: Sequence[CMIMH], views: Sequence[tuple[np.ndarray, np.n
 
 
 def _train(training: Training, checkpoint: Path | None) -> None:
-    """All epochs, from the checkpoint if there is one."""
+    """All epochs, from the checkpoint if there is one; the watcher sees every epoch."""
     if checkpoint is not None and checkpoint.exists():
         if training.resume(checkpoint):
             log.info("going on after epoch %d from %s", training.done, checkpoint)
         else:
-            log.warning("%s is of another training; starting anew", checkpoint)
+            log.warning("%s is not of this training; starting anew", checkpoint)
+    for records in training.history:
+        _tell(training.models, records)
     saved = time.monotonic()
     epochs = range(training.done, training.epochs)
     for _ in tqdm(epochs, desc="epochs", mininterval=1, disable=None):
-        for model, record in zip(training.models, training.epoch(), strict=True):
-            if not math.isfinite(record["loss"]):
-                raise CollapseError(
-                    f"the loss became {record['loss']} in epoch {record['epoch']} "
-                    f"(seed {model.seed}); a smaller learning rate is needed"
-                )
-            model.report(**record)
-            model.last_ = record
+        _tell(training.models, training.epoch())
         if checkpoint is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
             training.save(checkpoint)
             saved = time.monotonic()
+
+
+def _tell(models: Sequence[CMIMH], records: Sequence[dict[str, Any]]) -> None:
+    """Report one epoch of every model; a loss that is not finite ends the training."""
+    for model, record in zip(models, records, strict=True):
+        if not math.isfinite(record["loss"]):
+            raise CollapseError(
+                f"the loss became {record['loss']} in epoch {record['epoch']} "
+                f"(seed {model.seed}); a smaller learning rate is needed"
+            )
+        model.report(**record)
+        model.last_ = record

@@ -115,6 +115,8 @@ def test_a_file_says_what_made_it(tmp_path):
     assert said["stage"] == "test" and said["version"] == __version__
     assert said["params"] == {"k": [1]}
     assert said["inputs"] == {"input": sha256(tmp_path / "input")}
+    assert said["input_paths"] == {"input": str(tmp_path / "input")}
+    assert said["libraries"]["numpy"] == np.__version__
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path):

@@ -151,11 +151,7 @@ def spec_of(w):
 
 
 def cell_files(w):
-    """What a result is made from: its cells' metrics, and their codes where it looks into them."""
-    spec = spec_of(w)
-    looks = spec["kind"] == "histogram" or "TC" in spec["metrics"]
-    keys = ("metrics_file", "codes_file") if looks else ("metrics_file",)
-    return [cell[key] for cell in spec["cells"] if "missing" not in cell for key in keys]
+    return plan.cell_files(spec_of(w))
 
 
 def data_of(folder, pattern="*.*"):

@@ -57,7 +57,8 @@ rule pca:
         "logs/pca/{dataset}/{features}/{split}.log",
     conda:
         ENVIRONMENT
-    threads: 2
+    # One thread, whatever --cores: the order of additions moves the last bits of a component.
+    threads: 1
     resources:
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,

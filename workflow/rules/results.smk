@@ -82,3 +82,17 @@ rule report:
     shell:
         "python -m pipeline report --results {params.results:q} --galleries {params.galleries:q}"
         " --config {input.config:q} --out {output:q} --log {log:q}"
+
+
+rule verify:
+    log:
+        "logs/verify.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        artefacts=ARTEFACTS,
+        results=RESULTS,
+    shell:
+        "python -m pipeline verify --artefacts {params.artefacts:q} --results {params.results:q}"
+        " --log {log:q}"

@@ -1,0 +1,69 @@
+"""Go on after a kill: ``python -m pipeline.resume``, followed by the arguments of snakemake.
+
+Frees the lock that a killed snakemake left behind and runs snakemake with the same arguments. When
+a snakemake or one of its jobs is still at work in the folder it waits a little, then refuses:
+unlocking would let two runs work in one folder.
+"""
+
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+_GRACE = 10.0  # seconds in which the jobs of a killed snakemake have to be gone
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Unlock and run; the exit status of snakemake, or 2 when others are at work."""
+    folder = _folder(arguments)
+    if busy := _wait_for_peace(folder):
+        print(
+            f"error: {folder}: {', '.join(busy)} is at work in this folder; "
+            "wait for it, or end it, then resume",
+            file=sys.stderr,
+        )
+        return 2
+    snakemake = [sys.executable, "-m", "snakemake"]
+    unlocked = subprocess.run([*snakemake, "--unlock", *arguments]).returncode
+    return unlocked or subprocess.run([*snakemake, *arguments]).returncode
+
+
+def at_work(folder: Path) -> list[str]:
+    """The processes of snakemake and of this package that work in a folder, each in a few words."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            command, place = process.cmdline(), process.cwd()
+        except psutil.Error:  # ended meanwhile, or somebody else's
+            continue
+        if place == str(folder) and _is_ours(command):
+            found.append(f"{' '.join(command[:4])} (process {process.pid})")
+    return found
+
+
+def _is_ours(command: Sequence[str]) -> bool:
+    modules = (["-m", "snakemake"], ["-m", "pipeline"])
+    return command[1:3] in modules or [Path(word).name for word in command[1:2]] == ["snakemake"]
+
+
+def _folder(arguments: Sequence[str]) -> Path:
+    """Where snakemake will work: its option --directory, or here."""
+    for name, value in itertools.pairwise(arguments):
+        if name in ("--directory", "-d"):
+            return Path(value).resolve()
+    return Path.cwd()
+
+
+def _wait_for_peace(folder: Path) -> list[str]:
+    until = time.monotonic() + _GRACE
+    while (busy := at_work(folder)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return busy
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
