@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,15 +63,24 @@ Runner = Callable[..., Run]
 
 @pytest.fixture(scope="session")
 def snakemake(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
-    """``snakemake(*arguments, overlay={...}, folder=None)``; a new folder unless one is given."""
+    """``snakemake(*arguments, overlay={...}, folder=None)``; a new folder unless one is given.
 
-    def run(*arguments: str, overlay: dict | None = None, folder: Path | None = None) -> Run:
+    program: what stands for snakemake; env: what is added to the environment
+    """
+
+    def run(
+        *arguments: str,
+        overlay: dict | None = None,
+        folder: Path | None = None,
+        program: Sequence[str] = ("-m", "snakemake"),
+        env: dict[str, str] | None = None,
+    ) -> Run:
         folder = folder or tmp_path_factory.mktemp("run")
         written = folder / "overlay.yaml"
         written.write_text(yaml.safe_dump(overlay or {}))
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "snakemake", "--snakefile", root / "Snakefile"),
+                *(sys.executable, *program, "--snakefile", root / "Snakefile"),
                 *("--directory", folder, "--cores", "2"),
                 *arguments,
                 *("--configfile", root / "config.yaml", written),
@@ -80,6 +89,7 @@ def snakemake(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=root,
+            env={**os.environ, **(env or {})},
         )
         return Run(done.returncode, done.stdout, folder)
 

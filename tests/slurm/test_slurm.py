@@ -1,50 +1,150 @@
 """The workflow through a real Slurm."""
 
 import re
+import subprocess
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
-QUICK = (  # no accounting daemon here, and no reason to wait long before asking for the status
-    *("--slurm-status-command", "squeue"),
-    *("--slurm-init-seconds-before-status-checks", "2"),
-    *("--latency-wait", "5"),
-    *("--default-resources", "slurm_partition=main", "mem_mb=500", "runtime=10"),
-)
+HERE = Path(__file__).parent
+ARGUMENTS = {
+    "slurm": (  # no accounting daemon here, and no reason to wait long before the first question
+        *("--slurm-status-command", "squeue"),
+        *("--slurm-init-seconds-before-status-checks", "1"),
+        *("--default-resources", "slurm_partition=main", "mem_mb=500", "runtime=10"),
+    ),
+    "cluster-generic": ("--default-resources", "mem_mb=500", "runtime=10", "gpu=0"),
+}
 
 
 @pytest.fixture(scope="module")
 def overlay(wiki_overlay):
-    """Two quick methods: jobs of seconds."""
-    table = {"datasets": ["wiki"], "methods": ["cvh", "cmfh"], "bits": [16, 32]}
-    return wiki_overlay | {"experiments": {"table3": table}}
+    """Two quick methods, one of them on torch: jobs of seconds."""
+    short = {"cmimh": {"epochs": 1, "min_steps": 1, "hidden": 64, "judge": 64, "w_gap": 1.0}}
+    short["cmimh"]["may_collapse"] = True
+    table = {"datasets": ["wiki"], "methods": ["cvh", "cmimh"], "bits": [16]}
+    return wiki_overlay | {"methods": short, "experiments": {"table3": table}}
 
 
 @pytest.fixture(scope="module")
-def through_slurm(snakemake, slurm, overlay, root):
-    resources = [f"--set-resources={rule}:mem_mb=500" for rule in ("pairs", "encode", "train")]
-    run = snakemake(
-        *("--workflow-profile", str(root / "profiles" / "slurm")),
-        *QUICK,
-        *resources,
-        "results/table3.csv",
-        overlay=overlay,
-    )
+def submit(snakemake, slurm, root):
+    """``submit(profile, overlay, env=...)``: a table through a profile; the run."""
+
+    def run(profile, overlay, target="results/table3.csv", **options):
+        small = [f"--set-resources={rule}:mem_mb=500" for rule in ("pairs", "encode", "train")]
+        return snakemake(
+            *("--workflow-profile", str(root / "profiles" / profile)),
+            *("--latency-wait", "5", *ARGUMENTS[profile], *small),
+            target,
+            overlay=overlay,
+            program=[str(HERE / "impatient.py")],
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def local(snakemake, overlay):
+    run = snakemake("results/table3.csv", overlay=overlay)
     assert run.status == 0, run.said
     return run
 
 
-def test_the_table_through_slurm_is_the_local_one_byte_for_byte(through_slurm, snakemake, overlay):
-    local = snakemake("results/table3.csv", overlay=overlay)
-    assert local.status == 0, local.said
+@pytest.fixture(scope="module")
+def through_slurm(submit, overlay):
+    """With a GPU allowed: jobs on torch ask for one, and torch, which finds none, does without."""
+    run = submit("slurm", overlay | {"device": "auto"})
+    assert run.status == 0, run.said
+    return run
+
+
+def assert_same_tables(run, local):
     for name in ("table3.csv", "table3.md", "table3.tex"):
-        assert through_slurm["results"].joinpath(name).read_bytes() == (
-            local["results"].joinpath(name).read_bytes()
-        )
+        assert (run["results"] / name).read_bytes() == (local["results"] / name).read_bytes()
+
+
+def jobs(run, pattern):
+    """Slurm's own records of the jobs a run has submitted, as it answers ``scontrol show job``."""
+    numbers = re.findall(pattern, run.said)
+    ask = ["scontrol", "show", "job", "--oneliner"]
+    return [subprocess.check_output([*ask, n], text=True) for n in numbers]
+
+
+SUBMITTED = r"has been submitted with SLURM jobid (\d+)"
+
+
+def test_the_table_through_slurm_is_the_local_one_byte_for_byte(through_slurm, local):
+    assert_same_tables(through_slurm, local)
 
 
 def test_every_job_but_the_local_ones_was_submitted(through_slurm):
-    submitted = re.findall(r"has been submitted with SLURM jobid (\d+)", through_slurm.said)
-    # pairs, two encodings, the split, four trainings; the four evaluations in one group
-    assert len(submitted) == 1 + 2 + 1 + 4 + 1
+    # pairs, two encodings, the split, two trainings; the two evaluations in one group
+    assert len(jobs(through_slurm, SUBMITTED)) == 1 + 2 + 1 + 2 + 1
+
+
+def test_a_job_on_torch_and_no_other_got_a_gpu_from_slurm(through_slurm):
+    on_gpu = [job for job in jobs(through_slurm, SUBMITTED) if "gpu:1" in job]
+    assert len(on_gpu) == 1
+    assert "JobState=COMPLETED" in on_gpu[0]
+    assert "cmimh" in on_gpu[0]
+
+
+def kill_when_it_hangs(faults, stage):
+    """Let Slurm kill the job of ``stage`` that hangs; its number."""
+    for _ in range(600):
+        for hanging in faults.glob(f"{stage}.hang.*"):
+            number = hanging.suffix[1:]
+            subprocess.run(["scancel", "--signal=KILL", "--full", number], check=True)
+            return number
+        time.sleep(0.2)
+    raise TimeoutError(f"no job of {stage} hangs")
+
+
+@pytest.mark.parametrize("profile", ARGUMENTS)
+def test_a_job_that_fails_and_one_that_is_killed_come_back(
+    profile, submit, overlay, local, tmp_path
+):
+    faults = tmp_path / "faults"
+    faults.mkdir()
+    (faults / "pairs.fail").touch()
+    (faults / "split.hang").touch()
+    killed = []
+    killer = threading.Thread(target=lambda: killed.append(kill_when_it_hangs(faults, "split")))
+    killer.start()
+    one = overlay["experiments"]["table3"] | {"methods": ["cvh"]}
+    run = submit(
+        profile,
+        overlay | {"experiments": {"table3": one}},
+        env={"FAULTS": str(faults), "PYTHONPATH": str(HERE / "faulty")},
+    )
+    killer.join()
+    assert run.status == 0, run.said
+    assert len(killed) == 1
+    assert {p.name.split(".")[0] for p in faults.iterdir()} == {"pairs", "split"}
+    assert run.said.count("Error in rule pairs:") == run.said.count("Error in rule split:") == 1
+    for name in ("codes.h5", "test.h5"):
+        file = f"data/artefacts/wiki/given/given/cvh/16/{name}"
+        assert run[file].read_bytes() == local[file].read_bytes()
+
+
+@pytest.mark.long
+def test_the_demo_s_table_through_slurm_is_the_local_one(submit, snakemake, demo_overlay):
+    local = snakemake("results/demo/table3.csv", overlay=demo_overlay)
+    assert local.status == 0, local.said
+    run = submit("slurm", demo_overlay, target="results/demo/table3.csv")
+    assert run.status == 0, run.said
+    table = "results/demo/table3.csv"
+    assert run[table].read_bytes() == local[table].read_bytes()
+    print(*(line for job in jobs(run, SUBMITTED) for line in summary(job)), sep="\n")
+
+
+def summary(job):
+    """One line of what Slurm knows of a job: number, name, state, seconds, cores, GPUs."""
+    keys = ("JobId", "Comment", "JobState", "RunTime", "NumCPUs", "TresPerJob")
+    found = dict(part.split("=", 1) for part in job.split() if "=" in part)
+    yield " ".join(found.get(key, "-") for key in keys)
