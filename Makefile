@@ -8,7 +8,7 @@ DEMO_ARGUMENTS := --cores $(CORES) --quiet host rules --configfile overlays/demo
 DEMO := $(BIN)/snakemake $(DEMO_ARGUMENTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-all resume verify kills test test-fast test-long lint format lock clean
+.PHONY: help install demo demo-all resume verify kills test test-fast test-long bench lint format lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ test-fast: $(INSTALLED)  ## the tests that take seconds
 
 test-long: $(INSTALLED)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m long
+
+bench: $(INSTALLED)  ## every ratio of speed and memory as one table, kept in benchmarks/results; 15 minutes
+	$(BIN)/python -m benchmarks.all
 
 lint: $(INSTALLED)  ## style of the code and of the workflow
 	$(BIN)/ruff check .

@@ -1,16 +1,15 @@
 """What an epoch of CMIMH costs beside its bare matrix products, and five seeds beside one.
 
-Run: python benchmarks/cmimh_training.py [--rows 5000] [--repeats 5] [--device cpu]
+python -m benchmarks.cmimh_training [--rows 5000] [--device cpu]
 """
 
 import argparse
-import time
 from collections.abc import Callable
-from statistics import median
 
 import numpy as np
 import torch
 
+from benchmarks.measure import Figure, medians, show
 from pipeline.methods._cmimh_training import Training
 from pipeline.methods.cmimh import CMIMH
 
@@ -68,41 +67,49 @@ def bare_products(model: CMIMH, rows: int, device: torch.device) -> Callable[[],
     return epoch
 
 
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Wall time of ``work``."""
-    start = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+def settled(work: Callable[[], object], device: torch.device) -> Callable[[], None]:
+    """``work``, and on a GPU the wait until it is done."""
+
+    def run() -> None:
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return run
 
 
 def main() -> None:
     """Parse the command line, run, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=5000)
-    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     device = torch.device(args.device)
     one, five = (training(models, args.rows, device) for models in (1, 5))
     runs = {
-        "bare products of an epoch": bare_products(one.first, args.rows, device),
-        "epoch of one model": one.epoch,
-        "epoch of five models": five.epoch,
+        "bare": bare_products(one.first, args.rows, device),
+        "one": one.epoch,
+        "five": five.epoch,
     }
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for repeat in range(args.repeats + 1):
-        for name, work in runs.items():
-            taken = seconds(work, device)
-            if repeat:  # the first round warms up
-                times[name].append(taken)
-    medians = {name: median(values) for name, values in times.items()}
-    for name, value in medians.items():
-        print(f"{name:28s} {value:8.3f} s")
-    bare, single, stacked = medians.values()
-    print(f"epoch / bare products        {single / bare:8.2f}")
-    print(f"five models / one            {stacked / single:8.2f}")
+    seconds = medians({name: settled(work, device) for name, work in runs.items()})
+    bare, single, stacked = seconds.values()
+    where = f"{args.rows:,} rows, {device.type}"
+    show(
+        [
+            Figure(
+                "CMIMH: an epoch / its bare matrix products",
+                single / bare,
+                f"{single:.2f} s / {bare:.2f} s; {where}",
+                most=1.5,
+            ),
+            Figure(
+                "CMIMH: five seeds together / one",
+                stacked / single,
+                f"{stacked:.2f} s / {single:.2f} s",
+                most=1.5 if device.type == "cuda" else 4,
+            ),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The evaluation of codes beside what else one would use: ratios, growth and memory.
 
-    python -m benchmarks.evaluation [--quick] [--threads 2]
+    python -m benchmarks.evaluation [--threads 2]
 
 Every ratio is one of medians over alternating runs in this process. Codes and labels are random,
 which is the hardest case for a search that prunes and neutral for one that counts.
@@ -10,21 +10,18 @@ import argparse
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import faiss
 import numpy as np
 
+from benchmarks.measure import Figure, medians, memory_of, show
 from pipeline.evaluation import evaluate
 from pipeline.evaluation.compiled import compiled
 from pipeline.evaluation.hamming import _popcount, pack
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-RUNS = 5
 
 
 def draw(queries: int, items: int, bits: int = 32, classes: int = 10) -> Data:
@@ -77,111 +74,76 @@ def bare(data: Data, threads: int) -> None:
         list(pool.map(lambda rows: _bare(query[rows], database, out[rows]), parts))
 
 
-def medians(functions: dict[str, Callable[[], None]], runs: int = RUNS) -> dict[str, float]:
-    """Median seconds of each function, the functions taking turns, after one run to warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in functions}
-    for turn in range(runs + 1):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if turn:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: float(np.median(values)) for name, values in seconds.items()}
-
-
-def ratios(queries: int, items: int, threads: int) -> list[str]:
-    """The table against faiss and the bare loop."""
-    data = draw(queries, items)
-    competitors = {"full evaluation": full, "faiss top-1000 + AP@1000": faiss_ap, "bare loop": bare}
+def beside_others(threads: int) -> list[Figure]:
+    """The ratios to faiss and to the bare loop, at the size of NUS-WIDE."""
+    data = draw(2000, 184_577)
+    competitors = {"full": full, "faiss": faiss_ap, "bare": bare}
     seconds = medians({name: lambda f=f: f(data, threads) for name, f in competitors.items()})
-    ours = seconds["full evaluation"]
-    rows = [f"| {name} | {s:.3f} | {s / ours:.2f} |" for name, s in seconds.items()]
-    title = f"{queries} x {items}, 32 bits, 10 labels, {threads} threads"
-    return [f"| {title} | seconds | / full |", "|---|---|---|", *rows]
+    ours, faiss_s, bare_s = seconds.values()
+    size = f"2,000 x 184,577, 32 bits, 10 labels, {threads} threads"
+    return [
+        Figure(
+            "faiss top-1000 and AP@1000 / full evaluation",
+            faiss_s / ours,
+            f"{faiss_s:.2f} s / {ours:.2f} s; {size}",
+            least=3,
+        ),
+        Figure(
+            "full evaluation / XOR, popcount and histogram alone",
+            ours / bare_s,
+            f"{ours:.2f} s / {bare_s:.2f} s",
+            most=3,
+        ),
+    ]
 
 
-def growth(name: str, sizes: list[int], make: Callable[[int], Data], threads: int) -> list[str]:
-    """Seconds for growing sizes and the slope of log(seconds) over log(size): 1 is linear."""
+def growth(name: str, sizes: list[int], make: Callable[[int], Data], threads: int) -> Figure:
+    """The slope of log(seconds) over log(size): 1 is linear."""
     data = {size: make(size) for size in sizes}
-    seconds = medians({str(s): lambda d=d: full(d, threads) for s, d in data.items()}, 3)
+    seconds = medians({str(s): lambda d=d: full(d, threads) for s, d in data.items()})
     times = list(seconds.values())
-    slope = np.polyfit(np.log(sizes), np.log(times), 1)[0]
-    cells = " | ".join(f"{s:,}: {t:.3f} s" for s, t in zip(sizes, times, strict=True))
-    return [f"| {name} | {cells} | slope {slope:.2f} |"]
+    slope = float(np.polyfit(np.log(sizes), np.log(times), 1)[0])
+    detail = ", ".join(f"{s:,}: {t:.3f} s" for s, t in zip(sizes, times, strict=True))
+    return Figure(f"growth of the time with {name}", slope, detail, most=1.1)
 
 
-def peak(queries: int, items: int, threads: int) -> list[str]:
+def peak(queries: int, items: int, threads: int, most: float | None = None) -> Figure:
     """Peak memory above the inputs and the compiled kernels, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.evaluation", "--memory", str(queries), str(items)]
     done = subprocess.run(
         [*command, "--threads", str(threads)], check=True, capture_output=True, text=True
     )
-    return [f"| peak memory, {queries} x {items:,} | {done.stdout.strip()} MB above the inputs |"]
+    what = f"MB above the inputs, {queries:,} x {items:,}"
+    return Figure(what, float(done.stdout), most=most)
 
 
 def _peak_here(queries: int, items: int, threads: int) -> float:
     full(draw(3, 3), threads)  # compiled, imported
     data = draw(queries, items)
-    before, peak, done = _resident(), [0.0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.002):
-            peak[0] = max(peak[0], _resident())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    full(data, threads)
-    done.set()
-    watcher.join()
-    return peak[0] - before
-
-
-def _resident() -> float:
-    """Resident memory of this process now, in MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    memory = memory_of(lambda: full(data, threads))
+    return float(memory.max() - memory[0])
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a tenth of the sizes")
     parser.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
     parser.add_argument("--memory", type=int, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    threads, part = arguments.threads, 10 if arguments.quick else 1
+    threads = arguments.threads
     if arguments.memory:
         print(f"{_peak_here(*arguments.memory, threads):.0f}")
         return
-    by_items = growth(
-        "database (32 queries)",
-        [n // part for n in (10**5, 10**6, 10**7)],
-        lambda n: draw(32, n),
-        threads,
+    show(
+        [
+            *beside_others(threads),
+            peak(2000, 184_577, threads, most=300),
+            peak(100, 10**7, threads),
+            growth("the database", [10**5, 10**6, 10**7], lambda n: draw(32, n), threads),
+            growth("the queries", [500, 2000, 8000], lambda n: draw(n, 50_000), threads),
+            growth("the bits", [64, 256, 1024], lambda bits: draw(200, 50_000, bits), threads),
+        ]
     )
-    by_queries = growth(
-        "queries (database 50,000)",
-        [n // part for n in (500, 2000, 8000)],
-        lambda n: draw(n, 50_000),
-        threads,
-    )
-    by_bits = growth(
-        "bits (200 queries, database 50,000)",
-        [64, 256, 1024],
-        lambda bits: draw(200 // part, 50_000, bits),
-        threads,
-    )
-    tables = [
-        *ratios(2000 // part, 184_577, threads),
-        "",
-        *by_items,
-        *by_queries,
-        *by_bits,
-        "",
-        *peak(2000, 184_577 // part, threads),
-        *peak(100, 10**7 // part, threads),
-    ]
-    print("\n".join(tables))
 
 
 if __name__ == "__main__":

@@ -1,32 +1,28 @@
-"""Image extraction against its two halves: decoding alone and the network alone.
+"""Image extraction against its two halves, decoding and the network alone; its memory.
 
-    python benchmarks/extraction.py FOLDER [--backbone NAME] [--workers N] [--repeats N] ...
+    python -m benchmarks.extraction FOLDER [--backbone NAME] [--device auto] [--mixed-precision]
 
-FOLDER holds JPEGs. Every round times the three one after another, in turning order, on the same
-images: all decoded by the stage's worker processes; all decoded beforehand and put through the
-network with the stage's threads; and the stage itself, from files to HDF5. Printed are medians in
-images per second, and the stage as a share of the slower half.
+FOLDER holds JPEGs, repeated as often as needed. Decoding alone has one worker process and the
+network alone, over images decoded beforehand, one thread (or the GPU): a core each. The stage has
+both cores, as the workflow gives it, and goes from files to HDF5. The memory of the stage with its
+worker is that over 20,000 images by a small network: late in the run against early.
 """
 
 import argparse
-import json
-import logging
-import os
-import resource
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from benchmarks.measure import Figure, medians, memory_of, show
 from pipeline.features.backbones import BACKBONES, Encoder, create
 from pipeline.features.devices import pick_device
 from pipeline.features.images import _encode, _Images, write_image_features
 from pipeline.store import Pairs, Provenance
+
+MANY = 20_000
 
 
 def pairs_of(folder: Path, count: int) -> Pairs:
@@ -39,83 +35,85 @@ def pairs_of(folder: Path, count: int) -> Pairs:
     return Pairs(ids, np.ones((count, 1), np.uint8), ["any"], images, str(folder))
 
 
-def decode_only(pairs: Pairs, options: argparse.Namespace) -> list[torch.Tensor]:
-    """The decoded batches, by the stage's worker processes."""
+def decode_only(pairs: Pairs, batch_size: int = 64) -> list[torch.Tensor]:
+    """The decoded batches, by one worker process."""
     images = _Images(pairs.image_root, pairs.images)
-    return [
-        block for block, _ in DataLoader(images, options.batch_size, num_workers=options.workers)
-    ]
+    return [block for block, _ in DataLoader(images, batch_size, num_workers=1)]
 
 
-def forward_only(encoder: Encoder, blocks: list[torch.Tensor], options: argparse.Namespace) -> None:
-    """The network over batches decoded beforehand."""
-    device = pick_device(options.device)
+def forward_only(encoder: Encoder, blocks: list[torch.Tensor], mixed_precision: bool) -> None:
+    """The network over batches decoded beforehand, on one thread or the GPU."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    device = next(encoder.parameters()).device
     for block in blocks:
-        features = _encode(encoder, block.to(device), options.mixed_precision)
+        features = _encode(encoder, block.to(device), mixed_precision)
     features.cpu()
+    torch.set_num_threads(threads)
 
 
-def stage(pairs: Pairs, options: argparse.Namespace) -> None:
+def stage(pairs: Pairs, backbone: str, weights: Path | str, device: str, mixed: bool) -> None:
     """The stage as it is run, from files to HDF5."""
     with tempfile.TemporaryDirectory() as folder:
         write_image_features(
             pairs,
             Path(folder) / "features.h5",
             Provenance("bench"),
-            backbone=options.backbone,
-            weights="untrained",
-            batch_size=options.batch_size,
-            workers=options.workers,
-            device=options.device,
-            mixed_precision=options.mixed_precision,
+            backbone=backbone,
+            weights=str(weights),
+            device=device,
+            mixed_precision=mixed,
         )
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """The wall time of one call."""
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
-def measure(options: argparse.Namespace) -> dict[str, float]:
-    """Images per second of each, the stage's share of the slower half, and its peak memory."""
-    pairs = pairs_of(options.folder, options.images)
+def rates(options: argparse.Namespace, weights: Path) -> list[Figure]:
+    """The stage as a share of the slower half, and of what its cores could do at the very best."""
+    pairs, mixed = pairs_of(options.folder, options.images), options.mixed_precision
     encoder = create(options.backbone, weights="untrained").to(pick_device(options.device))
-    blocks = decode_only(pairs, options)
-    forward_only(encoder, blocks[:1], options)
-    works = {
-        "decode": lambda: decode_only(pairs, options),
-        "forward": lambda: forward_only(encoder, blocks, options),
-        "stage": lambda: stage(pairs, options),
-    }
-    times = {name: [] for name in works}
-    for turn in range(options.repeats):
-        for name in np.roll(list(works), turn):
-            times[name].append(seconds(works[name]))
-    rates = {name: options.images / statistics.median(taken) for name, taken in times.items()}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    slower = min(rates["decode"], rates["forward"])
-    return rates | {"share of the slower": rates["stage"] / slower, "peak MB": peak}
+    torch.save(encoder.network.state_dict(), weights)
+    blocks = decode_only(pairs)
+    seconds = medians(
+        {
+            "decode": lambda: decode_only(pairs),
+            "forward": lambda: forward_only(encoder, blocks, mixed),
+            "stage": lambda: stage(pairs, options.backbone, weights, options.device, mixed),
+        }
+    )
+    decode, forward, whole = (options.images / s for s in seconds.values())
+    best = 2 / (1 / decode + 1 / forward)
+    found = f"images/s: decode {decode:.0f}, {options.backbone} {forward:.0f}, stage {whole:.0f}"
+    return [
+        Figure("extraction / the slower half on a core", whole / min(decode, forward), found,
+               least=0.9),
+        Figure("extraction / both cores always busy", whole / best, f"at best {best:.0f} images/s"),
+    ]  # fmt: skip
+
+
+def growth(folder: Path) -> Figure:
+    """MB that the stage and its worker hold at the end of many images more than near the start."""
+    pairs = pairs_of(folder, MANY)
+    memory = memory_of(lambda: stage(pairs, "squeezenet1_1", "untrained", "auto", False), 0.5)
+    early, late = memory[len(memory) // 20 : len(memory) // 5], memory[-len(memory) // 5 :]
+    return Figure(
+        f"extraction: growth of memory over {MANY:,} images, MB",
+        float(late.max() - early.max()),
+        f"{early.max():.0f} MB early, {late.max():.0f} MB late",
+        most=30,
+    )
 
 
 def main() -> None:
-    """Measure as the command line asks and print one JSON line."""
+    """Measure as the command line asks and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--backbone", choices=BACKBONES, default="alexnet")
-    parser.add_argument("--images", type=int, default=345)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--images", type=int, default=690)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--mixed-precision", action="store_true")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING)
-    torch.set_num_threads(options.threads)
-    found = {name: round(value, 3) for name, value in measure(options).items()}
-    print(json.dumps({"workers": options.workers, "threads": options.threads, **found}))
+    torch.set_num_threads(2)
+    with tempfile.TemporaryDirectory() as folder:
+        show([*rates(options, Path(folder) / "weights.pth"), growth(options.folder)])
 
 
 if __name__ == "__main__":

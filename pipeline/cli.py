@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import platform
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         log.error("error: %s", _sentence(error))
         return 2
-    log.info("%s: done in %.1f s", arguments.stage, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    log.info("%s: done in %.1f s, at most %d MB", arguments.stage, seconds, _peak_memory())
     return 0
 
 
@@ -143,6 +145,7 @@ def _evaluate(a: argparse.Namespace) -> None:
         store.read_labels(a.pairs),
         phase=a.phase,
         map_at=[k if k == "all" else int(k) for k in a.map_at],
+        threads=a.threads,
     )
     inputs = {"codes": a.codes, "splits": a.splits, "pairs": a.pairs}
     params = {"phase": a.phase, "map_at": a.map_at}
@@ -174,6 +177,13 @@ def _report(a: argparse.Namespace) -> None:
     from pipeline.results.front_page import write_front_page
 
     write_front_page(a.results, a.galleries, a.config, a.out)
+
+
+def _export(a: argparse.Namespace) -> None:
+    from pipeline.export import export
+
+    count = export(a.codes, a.out, view=a.view, seed=a.seed, index=a.index)
+    log.info("%s: %d codes of the %s view, seed %d", a.out, count, a.view, a.seed)
 
 
 def _verify(a: argparse.Namespace) -> None:
@@ -250,6 +260,7 @@ def _parser() -> argparse.ArgumentParser:
         add(name, type=Path, required=True)
     add("--phase", choices=("test", "validation"), default="test")
     add("--map-at", nargs="+", required=True, help="cut-offs of mAP: numbers, or all")
+    add("--threads", type=int, help="by default as many as there are cores")
 
     for name, run, about in (
         ("table", _table, "write a table as CSV, Markdown and LaTeX"),
@@ -264,6 +275,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--galleries", type=json.loads, default=[], metavar="JSON")
     add("--config", type=Path, required=True, help="the commented config, for what is assumed")
     add("--out", type=Path, required=True)
+
+    add = stage("export", _export, "write the codes of one view as a faiss index")
+    for name in ("--codes", "--out"):
+        add(name, type=Path, required=True)
+    add("--view", choices=("image", "text"), required=True)
+    add("--seed", type=int, required=True)
+    add("--index", default="BFlat", help="faiss' description of a binary index, such as BIVF4096")
 
     add = stage(
         "verify", _verify, "recompute the digests of all files and compare with the records"
@@ -308,6 +326,12 @@ def _circumstances() -> str:
     threads = os.environ.get("OMP_NUM_THREADS", "as many threads as cores")
     versions = ", ".join(f"{name} {number}" for name, number in libraries().items())
     return f"python {platform.python_version()}, {versions}; threads: {threads}"
+
+
+def _peak_memory() -> int:
+    """The most memory that this process, without its workers, has held so far, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 1_000_000
 
 
 def _sentence(error: OSError) -> str:

@@ -327,6 +327,33 @@ def read_codes(path: Path | str) -> Codes:
         return Codes(file["seeds"][:].tolist(), view("image"), view("text"), _diagnostics(file))
 
 
+@dataclass(frozen=True)
+class PackedCodes:
+    """The codes of one view and seed, as they lie in an open file: uint8 (n, ceil(bits / 8))."""
+
+    _data: h5py.Dataset
+    _seed: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._data.shape[1:]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return self._data[self._seed, rows]
+
+
+@contextmanager
+def open_codes(path: Path | str, view: str, seed: int) -> Iterator[PackedCodes]:
+    """Open the binary codes of ``view`` and ``seed`` for reading by rows, packed."""
+    with _open(path, "codes") as file:
+        seeds = file["seeds"][:].tolist()
+        if seed not in seeds:
+            raise InputError(f"{path}: no seed {seed}; there are {', '.join(map(str, seeds))}")
+        if file[view].dtype != np.uint8:
+            raise InputError(f"{path}: the method is real-valued, its codes are not binary")
+        yield PackedCodes(file[view], seeds.index(seed))
+
+
 def read_diagnostics(path: Path | str) -> dict[str, np.ndarray]:
     """What the method measured on itself, without the codes: name -> array (seeds, ...)."""
     with _open(path, "codes") as file:

@@ -16,6 +16,7 @@ from pipeline.methods.base import Hasher
 from pipeline.store import Codes, Features, Provenance, Split, open_features
 
 _BLOCK = 16_384  # rows encoded at a time: bounds memory, whatever the size of the data set
+_DIAGNOSED = 100_000  # at most so many rows, evenly spread over the database, are read to diagnose
 
 Watcher = Callable[[dict[str, Any]], None]
 _log = logging.getLogger(__name__)
@@ -132,11 +133,12 @@ def _one_by_one(
 def _codes(
     hasher: Hasher, images: Features, texts: Features, i: int, seed: int, split: Split
 ) -> Codes:
-    """The codes of all pairs by a fitted model, and what it measured on the database."""
+    """The codes of all pairs by a fitted model, and what it measured on (some of) the database."""
     views = (_encode(hasher, images, "image", i), _encode(hasher, texts, "text", i))
     found = {}
     if type(hasher).diagnose is not Hasher.diagnose:
-        found = hasher.diagnose(images.rows(split.database, i), texts.rows(split.database, i))
+        some = split.database[:: -(-len(split.database) // _DIAGNOSED)]
+        found = hasher.diagnose(images.rows(some, i), texts.rows(some, i))
     return Codes([seed], *views, {name: np.asarray(value)[None] for name, value in found.items()})
 
 

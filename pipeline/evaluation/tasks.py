@@ -20,6 +20,7 @@ def evaluate_tasks(
     *,
     phase: str,
     map_at: Sequence[int | str],
+    threads: int | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Metrics by group (a task, or 'codes') and name, the first axis of every array the seed.
 
@@ -39,6 +40,7 @@ def evaluate_tasks(
                 labels[database],
                 k=map_at,
                 stable_k=[k for k in map_at if k != "all"],  # all in order costs most, says least
+                **({"threads": threads} if asking.dtype == bool else {}),
             )
             groups[task].append(result.arrays())
         groups["codes"].append(_of_codes(views, database))

@@ -44,7 +44,8 @@ rule evaluate:
         "logs/evaluate/{dataset}/{features}/{split}/{method}/{bits}-{phase}.log",
     conda:
         ENVIRONMENT
-    threads: 2
+    # Seconds: many at once, each on one thread, share the cores best.
+    threads: 1
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=30,
@@ -53,4 +54,4 @@ rule evaluate:
     shell:
         "python -m pipeline evaluate --codes {input.codes:q} --splits {input.splits:q}"
         " --pairs {input.pairs:q} --phase {wildcards.phase} --map-at {params.map_at}"
-        " --out {output:q} --log {log:q}"
+        " --threads {threads} --out {output:q} --log {log:q}"
