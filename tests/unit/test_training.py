@@ -1,0 +1,127 @@
+"""Training a setting: an interrupted one goes on, and ends in the codes of an undisturbed one."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pipeline import cli, store
+from pipeline.methods.cmimh import CMIMH
+from pipeline.methods.cvh import CVH
+from pipeline.store import Provenance, Split
+
+N, SEEDS = 60, (0, 1, 2)
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=(N, 6))
+    for view, width in (("image", 12), ("text", 10)):
+        block = shared @ rng.normal(size=(6, width)) + 0.1 * rng.normal(size=(N, width))
+        with store.feature_writer(tmp_path / f"{view}.h5", (N, width), Provenance("t")) as writer:
+            writer.write(slice(0, N), block.astype(np.float32))
+    rows = np.arange(N)
+    splits = {seed: Split(rows[:10], rows[10:], rows[20 + seed :][:30], rows[:0]) for seed in SEEDS}
+    store.write_splits(tmp_path / "split.h5", splits, Provenance("t"))
+    return tmp_path
+
+
+def train(folder, method, params, name="codes.h5"):
+    """The exit status of the stage, or the fault that ended it."""
+    arguments = [
+        *("train", method, "--bits", "8", "--params", json.dumps(params), "--device", "cpu"),
+        *("--stream", "s", "--image", folder / "image.h5", "--text", folder / "text.h5"),
+        *("--splits", folder / "split.h5", "--out", folder / name),
+        *("--records", folder / f"{name}.jsonl"),
+    ]
+    return cli.main(list(map(str, arguments)))
+
+
+def same(folder, a, b):
+    a, b = (store.read_codes(folder / name) for name in (a, b))
+    np.testing.assert_array_equal(a.image, b.image)
+    np.testing.assert_array_equal(a.text, b.text)
+    assert a.diagnostics.keys() == b.diagnostics.keys()
+    for name, value in a.diagnostics.items():
+        np.testing.assert_array_equal(value, b.diagnostics[name])
+    return True
+
+
+def left(folder):
+    return sorted(p.name for p in folder.iterdir() if p.name.startswith("."))
+
+
+SMALL = {"hidden": 8, "judge": 8, "epochs": 6, "min_steps": 1, "may_collapse": True}
+
+
+def interrupted_after(monkeypatch, cls, name, calls):
+    """Let a method of ``cls`` fail like a killed process when called once more than ``calls``."""
+    original, count = getattr(cls, name), 0
+
+    def counted(self, *args, **kwargs):
+        nonlocal count
+        count += 1
+        if count > calls:
+            raise KeyboardInterrupt
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(cls, name, counted)
+
+
+def test_cmimh_goes_on_by_epoch_and_ends_in_the_same_codes(inputs, monkeypatch):
+    train(inputs, "cmimh", SMALL, "undisturbed.h5")
+    monkeypatch.setattr("pipeline.methods.cmimh.CHECKPOINT_SECONDS", 0)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupted_after(patch, CMIMH, "report", 3 * len(SEEDS) + 1)  # in the fourth epoch
+        train(inputs, "cmimh", SMALL)
+    assert left(inputs) == [".codes.h5.checkpoint"]
+    seen = []
+    with monkeypatch.context() as patch:
+        original = CMIMH.report
+        patch.setattr(CMIMH, "report", lambda self, **r: (seen.append(r), original(self, **r)))
+        assert train(inputs, "cmimh", SMALL) == 0
+    assert same(inputs, "codes.h5", "undisturbed.h5") and left(inputs) == []
+    assert len(seen) == 6 * len(SEEDS)  # those of before are told again
+    records = [json.loads(line) for line in (inputs / "codes.h5.jsonl").read_text().splitlines()]
+    undisturbed = (inputs / "undisturbed.h5.jsonl").read_text().splitlines()
+    assert records == [json.loads(line) for line in undisturbed]
+
+
+def test_other_methods_go_on_by_seed_and_end_in_the_same_codes(inputs, monkeypatch):
+    train(inputs, "cvh", {}, "undisturbed.h5")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupted_after(patch, CVH, "_fit", 2)
+        train(inputs, "cvh", {})
+    assert left(inputs) == [".codes.h5.checkpoint-0", ".codes.h5.checkpoint-1"]
+    with monkeypatch.context() as patch:
+        interrupted_after(patch, CVH, "_fit", 1)  # one seed is left to fit
+        assert train(inputs, "cvh", {}) == 0
+    assert same(inputs, "codes.h5", "undisturbed.h5") and left(inputs) == []
+    assert (inputs / "codes.h5").read_bytes() == (inputs / "undisturbed.h5").read_bytes()
+
+
+@pytest.mark.parametrize(("method", "params"), [("cvh", {}), ("cmimh", SMALL)])
+def test_what_was_kept_of_another_training_is_not_taken(inputs, monkeypatch, method, params):
+    monkeypatch.setattr("pipeline.methods.cmimh.CHECKPOINT_SECONDS", 0)
+    cls, step, calls = (CVH, "_fit", 2) if method == "cvh" else (CMIMH, "report", 10)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupted_after(patch, cls, step, calls)
+        train(inputs, method, params)
+    kept = left(inputs)
+    assert kept
+    with store.feature_writer(inputs / "text.h5", (N, 10), Provenance("t")) as writer:
+        block = np.random.default_rng(1).normal(size=(N, 10)).astype(np.float32)
+        writer.write(slice(0, N), block)
+    assert train(inputs, method, params) == 0
+    assert train(inputs, method, params, "undisturbed.h5") == 0
+    assert same(inputs, "codes.h5", "undisturbed.h5") and left(inputs) == []
+
+
+@pytest.mark.parametrize(("method", "name"), [("cvh", "checkpoint-1"), ("cmimh", "checkpoint")])
+def test_a_checkpoint_that_is_damaged_is_not_taken(inputs, method, name):
+    params = SMALL if method == "cmimh" else {}
+    (inputs / f".codes.h5.{name}").write_bytes(b"\x80 no checkpoint of any kind")
+    assert train(inputs, method, params) == 0
+    assert train(inputs, method, params, "undisturbed.h5") == 0
+    assert same(inputs, "codes.h5", "undisturbed.h5") and left(inputs) == []
