@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import platform
+import re
 import resource
 import sys
 import time
@@ -27,9 +28,9 @@ log = logging.getLogger(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; 0 when it is done, 2 and one sentence when the input is at fault."""
     arguments = _parser().parse_args(argv)
-    _start_logging(arguments.log)
     started = time.monotonic()
     try:
+        _start_logging(arguments.log)
         arguments.run(arguments)
     except (InputError, CollapseError) as error:
         log.error("error: %s", error)
@@ -310,15 +311,14 @@ def _record_writer(path: Path | None) -> Iterator[Callable[[dict[str, Any]], Non
 
 def _start_logging(path: Path | None) -> None:
     """What is said goes to the terminal and, when asked, to a file as well."""
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_circumstances() + "\n", encoding="utf-8")
-        handlers.append(logging.FileHandler(path, mode="a", encoding="utf-8"))
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+    logging.raiseExceptions = False  # a log that cannot be written must not bury what is said
+    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     logging.captureWarnings(True)
     for library in ("matplotlib", "fontTools", "urllib3", "numba"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    if path is not None:
+        write_text(path, _circumstances() + "\n")
+        logging.getLogger().addHandler(logging.FileHandler(path, mode="a", encoding="utf-8"))
 
 
 def _circumstances() -> str:
@@ -335,6 +335,10 @@ def _peak_memory() -> int:
 
 
 def _sentence(error: OSError) -> str:
+    """What the operating system said of which file, also where HDF5 wraps it in its own words."""
+    wrapped = re.search(r"filename = '([^']*)'.* errno = (\d+)", str(error), re.DOTALL)
+    if wrapped:
+        return f"{wrapped[1]}: {os.strerror(int(wrapped[2]))}"
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}"
 

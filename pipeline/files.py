@@ -41,6 +41,9 @@ def whole(path: Path | str) -> Iterator[Path]:
         part.chmod(0o666 & ~_umask())
         part.replace(path)
         _sync(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failed write does not know its file
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 """Image features of all pairs: decoded by worker processes, encoded by a network, into HDF5."""
 
+import errno
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +21,10 @@ from pipeline.store import Pairs, Provenance, ResumableWriter, resumable_feature
 
 log = logging.getLogger(__name__)
 _NAMED = 5  # so many unreadable images are named, the others counted
+_STALLED = 600  # seconds without a batch: its worker could not hand it over, and never will
+_MACHINE = "cannot be read now: "  # how a fault begins that is not the image's own
+#: what the operating system says when a file itself is at fault; None: it was not asked
+_OF_THE_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EACCES)
 _SHARD = 1024  # images: no more than these are lost to a kill
 
 
@@ -62,6 +67,7 @@ def write_image_features(
             Subset(images, range(writer.done, len(images))),
             batch_size,
             num_workers=workers,
+            timeout=_STALLED if workers else 0,
             pin_memory=target.type == "cuda",
         )
         for first, (pixels, faults) in _batches(loader, writer.done, backbone):
@@ -100,6 +106,8 @@ class _Images(Dataset):
             return torch.from_numpy(decode(self._files.read(self._references[index]))), ""
         except Exception as error:  # decoders fail in every way there is; the file is at fault
             fault = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
+                fault = f"{_MACHINE}{fault}"
             return torch.zeros(3, CROPPED, CROPPED, dtype=torch.uint8), fault
 
 
@@ -111,9 +119,20 @@ def _batches(
         log.info("going on after %d images that an earlier attempt has kept", done)
     total = done + len(loader.dataset)
     with tqdm(total=total, initial=done, desc=name, unit="image", mininterval=1) as progress:
-        for pixels, faults in loader:
+        batches = iter(loader)
+        while progress.n < total:
+            pixels, faults = _next(batches)
             yield progress.n, (pixels, faults)
             progress.update(len(faults))
+
+
+def _next(batches: Iterator[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[str]]:
+    """The next batch; workers that die, stall or cannot hand it over are an OSError."""
+    try:
+        return next(batches)
+    except RuntimeError as error:
+        said = " ".join(str(error).split())
+        raise OSError(f"the processes that read images failed: {said}") from None
 
 
 @torch.inference_mode()
@@ -134,6 +153,8 @@ class _Lost:
     def note(self, references: Sequence[str], faults: Sequence[str]) -> Tensor:
         """Take in one batch; which of its rows are valid, bool (len(faults),)."""
         for reference, fault in zip(references, faults, strict=True):
+            if fault.startswith(_MACHINE):
+                raise OSError(f"{self._root}/{reference}: {fault}; what is done is kept")
             if fault:
                 self._count += 1
                 if len(self._named) < _NAMED:

@@ -1,6 +1,7 @@
 """Training of CMIMH models, any number of equal shape at once, resumable from a checkpoint."""
 
 import hashlib
+import io
 import math
 import warnings
 from collections.abc import Sequence
@@ -156,8 +157,10 @@ class Training:
             "optimiser": self.optimiser.state_dict(),
             "generators": [g.get_state() for g in self.generators],
         }
+        buffer = io.BytesIO()  # torch would call a full disk an error of its own
+        torch.save(state, buffer)
         with whole(path) as part:
-            torch.save(state, part)
+            part.write_bytes(buffer.getbuffer())
 
     def resume(self, path: Path) -> bool:
         """Go on from a checkpoint; False, and nothing done, if it is not one of this training."""

@@ -212,8 +212,16 @@ def _train(training: Training, checkpoint: Path | None) -> None:
     for _ in tqdm(epochs, desc="epochs", mininterval=1, disable=None):
         _tell(training.models, training.epoch())
         if checkpoint is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
-            training.save(checkpoint)
+            _save(training, checkpoint)
             saved = time.monotonic()
+
+
+def _save(training: Training, checkpoint: Path) -> None:
+    """Write a checkpoint; without the place for one the training goes on all the same."""
+    try:
+        training.save(checkpoint)
+    except OSError as error:
+        log.warning("%s: no checkpoint could be written (%s)", checkpoint, error.strerror)
 
 
 def _tell(models: Sequence[CMIMH], records: Sequence[dict[str, Any]]) -> None:

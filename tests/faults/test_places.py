@@ -1,0 +1,261 @@
+"""No room, no right to write, no file handles: one sentence, and nothing that was there is lost."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline import cli, store
+from pipeline.errors import InputError
+from pipeline.features import decode, images
+from pipeline.files import write_text
+from pipeline.methods import create
+from pipeline.store import Pairs, Provenance
+
+N = 400
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 200 kB; ``remount`` changes how it is mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", place], check=True)
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def remount(place, how):
+    subprocess.run(["mount", "-o", f"remount,{how}", place], check=True)
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """A file of features of 200 kB a view, and its pairs."""
+    rng = np.random.default_rng(0)
+    views = {view: rng.normal(size=(N, 128)) for view in ("image", "text")}
+    split = np.array(["query"] * 40 + ["database"] * (N - 40))
+    np.savez(tmp_path / "mine.npz", **views, labels=np.eye(N, 5, dtype=int), split=split)
+    assert pairs(tmp_path, tmp_path / "pairs.h5") == 0
+    return tmp_path
+
+
+def pairs(raw, out, *more):
+    options = ("--options", '{"file": "mine.npz"}')
+    return cli.main(
+        list(map(str, ["pairs", "features", "--raw", raw, *options, "--out", out, *more]))
+    )
+
+
+def encode(folder, out, *more):
+    arguments = ["encode", "image", "--pairs", folder / "pairs.h5", "--options", '{"kind":"given"}']
+    return cli.main(list(map(str, [*arguments, "--out", out, *more])))
+
+
+def sentence(capsys):
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and said[0].startswith("error: "), said
+    return said[0]
+
+
+# --- a full disk ----------------------------------------------------------------------------------
+
+
+@needs_root
+def test_hdf5_on_a_full_disk_is_one_sentence_and_keeps_what_was_there(mine, tiny_disk, capsys):
+    (tiny_disk / "image.h5").write_text("of an earlier run")
+    capsys.readouterr()
+    assert encode(mine, tiny_disk / "image.h5") == 2
+    assert sentence(capsys).endswith(".part: No space left on device")
+    assert [p.name for p in tiny_disk.iterdir()] == ["image.h5"]
+    assert (tiny_disk / "image.h5").read_text() == "of an earlier run"
+
+
+@needs_root
+def test_text_on_a_full_disk_keeps_what_was_there(tiny_disk):
+    write_text(tiny_disk / "t.csv", "earlier")
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_text(tiny_disk / "t.csv", "x" * 300_000)
+    assert cli._sentence(caught.value) == f"{tiny_disk}/t.csv: No space left on device"
+    assert [p.name for p in tiny_disk.iterdir()] == ["t.csv"]
+    assert (tiny_disk / "t.csv").read_text() == "earlier"
+
+
+@needs_root
+def test_a_log_that_cannot_be_written_is_one_sentence(mine, tiny_disk, capsys):
+    with pytest.raises(OSError, match="No space"), (tiny_disk / "fill").open("wb", 0) as file:
+        while file.write(bytes(4096)):
+            pass
+    capsys.readouterr()
+    assert encode(mine, mine / "image.h5", "--log", tiny_disk / "log") == 2
+    assert sentence(capsys) == f"error: {tiny_disk}/log: No space left on device"
+
+
+@needs_root
+def test_a_checkpoint_that_has_no_room_does_not_stop_the_training(tiny_disk, monkeypatch, caplog):
+    monkeypatch.setattr("pipeline.methods.cmimh.CHECKPOINT_SECONDS", 0)
+    rng = np.random.default_rng(0)
+    views = rng.normal(size=(40, 10)), rng.normal(size=(40, 12))
+    small = {"hidden": 128, "judge": 8, "epochs": 2, "min_steps": 1, "may_collapse": True}
+    model = create("cmimh", bits=8, seed=0, **small)
+    model.checkpoint = tiny_disk / "state"
+    codes = model.fit(*views).encode_image(views[0])
+    assert "no checkpoint could be written (No space left on device)" in caplog.text
+    assert list(tiny_disk.iterdir()) == []
+    undisturbed = create("cmimh", bits=8, seed=0, **small).fit(*views)
+    np.testing.assert_array_equal(codes, undisturbed.encode_image(views[0]))
+
+
+@needs_root
+@pytest.mark.slow
+def test_a_run_on_a_full_disk_goes_on_when_there_is_room(snakemake, mine, tiny_disk):
+    overlay = {
+        "seeds": [0],
+        "datasets": {"mine": {"kind": "features", "raw": str(mine), "file": "mine.npz",
+                              "features": "given", "split": "given"}},
+        "experiments": {"table3": {"datasets": ["mine"], "methods": ["cvh"], "bits": [16]}},
+    }  # fmt: skip
+    remount(tiny_disk, "size=600k")
+    full = snakemake("results/table3.csv", overlay=overlay, folder=tiny_disk)
+    assert full.status != 0 and "No space left on device" in full.said
+    assert "Traceback" not in full.said
+    remount(tiny_disk, "size=50m")
+    again = snakemake("results/table3.csv", overlay=overlay, folder=tiny_disk)
+    assert again.status == 0, again.said
+    assert "results/table3.csv" in {str(p.relative_to(tiny_disk)) for p in tiny_disk.rglob("*.csv")}
+
+
+# --- no right to write ----------------------------------------------------------------------------
+
+
+@needs_root
+def test_a_read_only_folder_is_one_sentence(mine, tiny_disk, capsys):
+    remount(tiny_disk, "ro")
+    capsys.readouterr()
+    assert encode(mine, tiny_disk / "image.h5") == 2
+    said = sentence(capsys)
+    assert str(tiny_disk) in said and said.endswith("Read-only file system")
+    assert encode(mine, mine / "image.h5", "--log", tiny_disk / "logs" / "l") == 2
+    assert sentence(capsys) == f"error: {tiny_disk}/logs: Read-only file system"
+
+
+@needs_root
+def test_an_unwritable_cache_of_weights_is_one_sentence(tiny_disk, monkeypatch):
+    import torch
+
+    from pipeline.features import backbones
+
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tiny_disk / "hub"))
+    remount(tiny_disk, "ro")
+    with pytest.raises((InputError, OSError)) as caught:
+        backbones.create("squeezenet1_1", weights="pretrained")
+    assert str(tiny_disk) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@needs_root
+def test_unwritable_caches_of_libraries_do_not_matter(mine, tiny_disk):
+    """matplotlib, numba and torch would like to keep something at home."""
+    remount(tiny_disk, "ro")
+    variables = ("HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "TORCH_HOME")
+    code = (
+        "import numpy as np; from pipeline.evaluation import evaluate; import matplotlib.pyplot\n"
+        "codes = np.eye(8, 16) > 0; print(evaluate(codes, codes, codes, codes, k=3).map)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=os.environ | dict.fromkeys(variables, str(tiny_disk)),
+        cwd=Path(cli.__file__).parents[1], capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+# --- no file handles, a failing disk --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [6, 8, 10])
+def test_too_many_open_files_is_one_sentence(mine, limit):
+    """With so few handles a stage either manages or says so."""
+    code = (
+        "import resource, sys; from pipeline import cli, store, datasets\n"
+        "import pipeline.features.given, pipeline.datasets.features\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))\n"
+        "spare = [open('/dev/null') for _ in range(2)]\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    arguments = ["encode", "image", "--pairs", mine / "pairs.h5", "--options", '{"kind":"given"}']
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "--out", mine / f"image{limit}.h5"],
+        capture_output=True, text=True, cwd=Path(cli.__file__).parents[1],
+    )  # fmt: skip
+    assert done.returncode in (0, 2), done.stderr
+    if done.returncode:
+        assert "Too many open files" in done.stderr and "Traceback" not in done.stderr
+    assert (mine / f"image{limit}.h5").exists() == (done.returncode == 0)
+    assert not list(mine.glob(".image*"))
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ENOMEM, errno.ESTALE])
+def test_a_machine_that_fails_to_read_is_not_taken_for_a_bad_image(tmp_path, monkeypatch, number):
+    """Else a hiccup of the disk would leave pairs out, and change every number after it."""
+    failed = OSError(number, os.strerror(number))
+
+    def read(self, reference):
+        raise failed
+
+    monkeypatch.setattr(decode.ImageFiles, "read", read)
+    some = Pairs(["a"] * 200, np.ones((200, 1)), ["x"], [f"{i}.jpg" for i in range(200)], tmp_path)
+    with pytest.raises(OSError, match=r"0\.jpg: cannot be read now: ") as caught:
+        images.write_image_features(
+            some, tmp_path / "f.h5", Provenance("t"),
+            backbone="squeezenet1_1", weights="untrained", device="cpu", workers=0,
+            max_undecodable=1.0,
+        )  # fmt: skip
+    assert os.strerror(number) in str(caught.value) and "\n" not in str(caught.value)
+    assert not (tmp_path / "f.h5").exists()
+
+
+def test_workers_that_cannot_hand_over_a_batch_end_in_a_sentence():
+    def broken():
+        raise RuntimeError("DataLoader timed out after 600 seconds\nmore")
+        yield
+
+    with pytest.raises(OSError, match="that read images failed: DataLoader timed out") as caught:
+        images._next(broken())
+    assert "\n" not in str(caught.value)
+
+
+def test_what_hdf5_says_of_the_operating_system_is_told_in_a_few_words():
+    wrapped = OSError(
+        "[Errno 28] Can't synchronously write data (file write failed: time = now\n, "
+        "filename = '/a/.b.part', file descriptor = 4, errno = 28, error message = 'No space')"
+    )
+    assert cli._sentence(wrapped) == "/a/.b.part: No space left on device"
+
+
+def test_a_cut_hdf5_file_of_our_own_is_named(mine, capsys):
+    whole = (mine / "pairs.h5").read_bytes()
+    capsys.readouterr()
+    for length in (0, 100, len(whole) // 2, len(whole) - 1):
+        (mine / "pairs.h5").write_bytes(whole[:length])
+        assert encode(mine, mine / "image.h5") == 2
+        assert f"{mine}/pairs.h5: not a readable HDF5 file" in sentence(capsys)
+
+
+def test_an_hdf5_file_of_another_version_is_named(mine, capsys):
+    with h5py.File(mine / "pairs.h5", "a") as file:
+        file.attrs["layout"] = store.LAYOUT + 1
+    capsys.readouterr()
+    assert encode(mine, mine / "image.h5") == 2
+    assert "delete the file and run again" in sentence(capsys)
+
+
+def test_options_that_are_no_json_are_refused_by_the_command_line(mine, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["pairs", "features", "--raw", str(mine), "--options", "{", "--out", "x"])
+    assert "argument --options: invalid" in capsys.readouterr().err
