@@ -1,15 +1,18 @@
 """Every method beside the figures its reference reaches, and what fitting it costs.
 
-    python -m benchmarks.methods [--shared FOLDER] [--methods cvh fsh] [--seeds 5] [--cost]
+    python -m benchmarks.methods                     # what ``results/methods.csv`` still lacks
+    python -m benchmarks.methods --methods cvh fsh   # these anew
+    python -m benchmarks.methods --cost              # time and memory, likewise
 
-Writes Markdown to stdout: mAP@1000 (hits divisor, ties in database order), mean and standard
-deviation over the seeds, with the reference's figure (``reference.csv``) and the difference. With
-``--cost``, instead: time and peak memory at n = 5,000, d = 1024 and 1386, 32 bits, each method in a
-process of its own. Hyper-parameters are the defaults everywhere.
+Each writes its figures into a CSV file in ``results/``, a setting at a time, so that an interrupted
+run goes on where it stopped, and then ``results/methods.md`` from all of them. Figures are
+mAP@1000 (hits divisor, ties in database order), mean and standard deviation over the seeds, beside
+the reference's (``reference.csv``); costs are those at 5,000 pairs, d = 1024 and 1386, 32 bits,
+each method in a process of its own. Hyper-parameters are the defaults everywhere.
 """
 
 import argparse
-import csv
+import json
 import os
 import resource
 import subprocess
@@ -18,27 +21,29 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.reference_data import Retrieval, load
 from pipeline.evaluation import evaluate, evaluate_real
+from pipeline.files import write_text
 from pipeline.methods import available, create
 from pipeline.methods.base import Hasher
 
+HERE = Path(__file__).parent
+ACCURACY, COST = HERE / "results" / "methods.csv", HERE / "results" / "methods_cost.csv"
 SETTINGS = (("synth", 16), ("synth", 32), ("wiki", 16))
-TASKS = ("i2t", "t2i", "i2i", "t2t")
-References = dict[tuple[str, str, int], list[float]]
+TASKS = ["i2t", "t2i", "i2i", "t2t"]
+#: methods as their authors have them, where our defaults differ; beside the others in the tables
+VARIANTS = {
+    "djsrh-uncentred": ("djsrh", {"center": False}),
+    "ukd_ss-published": ("ukd_ss", {"neighbors": 0.555, "quantisation": 1.0}),
+}
+#: the reference is a reconstruction or a quick trial: a floor, not a target
+FLOORS = {"pdh", "acq", "djsrh", "cmimh"}
+Row = dict[str, str | int | float]
 
 
-def references() -> References:
-    """(method, set, bits) -> mAP of the four tasks."""
-    with Path(__file__).with_name("reference.csv").open(newline="") as file:
-        return {
-            (row["method"], row["set"], int(row["bits"])): [float(row[t]) for t in TASKS]
-            for row in csv.DictReader(file)
-        }
-
-
-def four_maps(hasher: Hasher, data: Retrieval) -> list[float]:
+def four_maps(hasher: Hasher, data: Retrieval) -> dict[str, float]:
     """Stable mAP@1000 of the four tasks, fitted on the training rows."""
     hasher.fit(data.train_image, data.train_text)
     query = {"i": hasher.encode_image(data.query_image), "t": hasher.encode_text(data.query_text)}
@@ -48,76 +53,163 @@ def four_maps(hasher: Hasher, data: Retrieval) -> list[float]:
     }
     measure = evaluate_real if hasher.real_valued else evaluate
     labels = data.query_labels, data.database_labels
-    results = [measure(query[task[0]], database[task[2]], *labels) for task in TASKS]
-    return [result.mean("ap_stable@1000") for result in results]
+    results = {task: measure(query[task[0]], database[task[2]], *labels) for task in TASKS}
+    return {task: result.mean("ap_stable@1000") for task, result in results.items()}
 
 
-def accuracy(methods: list[str], shared: Path, seeds: int) -> None:
-    """Print the table of mAP, a row per method and setting."""
-    known, sets = references(), {name: load(name, shared) for name, _ in SETTINGS}
-    print(f"| method | set | bits | {' | '.join(TASKS)} |\n|---|---|---|{'---|' * len(TASKS)}")
-    for method in methods:
+def made(name: str, bits: int, seed: int) -> Hasher:
+    """A method or a variant of one."""
+    method, params = VARIANTS.get(name, (name, {}))
+    return create(method, bits=bits, seed=seed, **params)
+
+
+def accuracy(method: str, name: str, bits: int, data: Retrieval, seeds: int) -> list[Row]:
+    """A row a seed of one setting."""
+    return [
+        {
+            **{"method": method, "set": name, "bits": bits, "seed": seed},
+            **four_maps(made(method, bits, seed), data),
+        }
+        for seed in range(seeds)
+    ]
+
+
+def keep(path: Path, rows: list[Row], keys: list[str]) -> None:
+    """Put ``rows`` into the CSV file, each in the place of what had the same keys."""
+    table = pd.DataFrame(rows).round(4)
+    if path.exists():
+        table = pd.concat([pd.read_csv(path), table]).drop_duplicates(keys, keep="last")
+    write_text(path, table.sort_values(keys).to_csv(index=False))
+
+
+def measure_accuracy(methods: list[str] | None, shared: Path, seeds: int) -> None:
+    """Measure the methods named, or every setting that is not in the file yet."""
+    sets = {name: load(name, shared) for name, _ in SETTINGS}
+    done = set()
+    if methods is None and ACCURACY.exists():
+        done = set(pd.read_csv(ACCURACY).groupby(["method", "set", "bits"]).groups)
+    for method in methods or [*available(), *VARIANTS]:
         for name, bits in SETTINGS:
-            runs = [
-                four_maps(create(method, bits=bits, seed=seed), sets[name]) for seed in range(seeds)
-            ]
-            reference = known.get((method, name, bits), [None] * len(TASKS))
-            cells = map(cell, np.mean(runs, axis=0), np.std(runs, axis=0), reference)
-            print(f"| {method} | {name} | {bits} | {' | '.join(cells)} |", flush=True)
+            if (method, name, bits) not in done:
+                rows = accuracy(method, name, bits, sets[name], seeds)
+                keep(ACCURACY, rows, ["method", "set", "bits", "seed"])
 
 
-def cell(mean: float, std: float, reference: float | None) -> str:
-    """Ours, and the reference where there is one; bold outside 0.02 and two deviations."""
-    ours = f"{mean:.3f} ± {std:.3f}"
-    if reference is None:
-        return ours
-    text = f"{ours} ({reference:.3f}, {mean - reference:+.3f})"
-    return f"**{text}**" if abs(mean - reference) > max(0.02, 2 * std) else text
+def measure_cost(methods: list[str] | None, pairs: list[int]) -> None:
+    """Time the methods named, or every one that is not in the file yet, on ``pairs`` rows."""
+    done = set()
+    if methods is None and COST.exists():
+        done = set(pd.read_csv(COST).groupby(["method", "n"]).groups)
+    for method in methods or available():
+        for n in pairs:
+            if (method, n) not in done:
+                command = [sys.executable, "-m", "benchmarks.methods", "--fit", method, str(n)]
+                said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+                row = {"method": method, "n": n, **json.loads(said)}
+                keep(COST, [row], ["method", "n"])
 
 
-def cost(methods: list[str]) -> None:
-    """Print the table of time and memory."""
-    print("| method | fit, s | encode, s | CPU, s | peak, GB |\n|---|---|---|---|---|")
-    for method in methods:
-        command = [sys.executable, "-m", "benchmarks.methods", "--measure", method]
-        print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="")
-        sys.stdout.flush()
-
-
-def measure_cost(method: str) -> None:
-    """Print this process's row of the table of costs."""
-    rng, n = np.random.default_rng(0), 5000
+def fit_once(method: str, n: int) -> None:
+    """Print seconds to fit and to encode n pairs, seconds of CPU for both, and GB at the peak."""
+    rng = np.random.default_rng(0)
     latent = rng.standard_normal((n, 40))
     image = latent @ rng.standard_normal((40, 1024)) + 2 * rng.standard_normal((n, 1024))
     tags = latent @ rng.standard_normal((40, 1386)) / 6 + rng.standard_normal((n, 1386))
     image, text = np.maximum(image, 0).astype(np.float32), (tags > 2.2).astype(np.float32)
-    start, hasher = time.perf_counter(), create(method, bits=32, seed=0)
+    hasher = made(method, 32, 0)
+    start, cpu = time.perf_counter(), time.process_time()
     hasher.fit(image, text)
     fitted = time.perf_counter()
     hasher.encode_image(image)
     hasher.encode_text(text)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(
-        f"| {method} | {fitted - start:.1f} | {time.perf_counter() - fitted:.2f} "
-        f"| {time.process_time():.1f} | {peak:.2f} |"
-    )
+    costs = {
+        "fit": fitted - start,
+        "encode": time.perf_counter() - fitted,
+        "cpu": time.process_time() - cpu,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+    print(json.dumps(costs))
+
+
+def report() -> str:
+    """All figures so far as Markdown."""
+    parts = ["# The methods: accuracy and cost\n\nMade by `python -m benchmarks.methods`.\n"]
+    if ACCURACY.exists():
+        table, known = pd.read_csv(ACCURACY), pd.read_csv(HERE / "reference.csv")
+        parts += [setting_table(table, known, name, bits) for name, bits in SETTINGS]
+    if COST.exists():
+        parts.append(cost_table(pd.read_csv(COST)))
+    return "\n".join(parts)
+
+
+def setting_table(table: pd.DataFrame, known: pd.DataFrame, name: str, bits: int) -> str:
+    """A row a method, sorted by the mean of i2t and t2i; **bold** is outside the band."""
+    ours = table[(table["set"] == name) & (table["bits"] == bits)].groupby("method")[TASKS]
+    references = known[(known["set"] == name) & (known["bits"] == bits)].set_index("method")
+    order = ours.mean()[["i2t", "t2i"]].mean(axis=1).sort_values(ascending=False).index
+    lines = [f"## {name}, {bits} bits\n", f"| method | {' | '.join(TASKS)} | seeds |"]
+    lines.append(f"|---|{'---|' * len(TASKS)}---|")
+    for method in order:
+        seeds = ours.get_group(method)
+        reference = references.loc[method] if method in references.index else {}
+        cells = [cell(method, seeds[task], reference.get(task)) for task in TASKS]
+        lines.append(f"| {label(method)} | {' | '.join(cells)} | {len(seeds)} |")
+    return "\n".join(lines) + "\n"
+
+
+def cell(method: str, seeds: pd.Series, reference: float | None) -> str:
+    """Ours, and where there is a reference, that and the difference; bold outside the band.
+
+    The band is 0.02 or two standard deviations, whichever is wider; below only for floors.
+    """
+    mean, std = seeds.mean(), seeds.std(ddof=0)
+    ours = f"{mean:.3f} ± {std:.3f}"
+    if reference is None:
+        return ours
+    text, difference = f"{ours} ({reference:.3f}, {mean - reference:+.3f})", mean - reference
+    outside = -difference if method in FLOORS else abs(difference)
+    return f"**{text}**" if outside > max(0.02, 2 * std) else text
+
+
+def label(method: str) -> str:
+    """The method's name, marked where it had to be made from a description; then its variant."""
+    hasher, variant = type(made(method, 1, 0)), method.partition("-")[2]
+    remade = "re-implementation" in hasher.__doc__.lower()
+    notes = ["re-implementation"] * remade + [variant] * bool(variant)
+    return f"{hasher.__name__} ({', '.join(notes)})" if notes else hasher.__name__
+
+
+def cost_table(costs: pd.DataFrame) -> str:
+    """A row a method and size; CPU seconds are those of all cores, fit and encode together."""
+    lines = ["## Cost\n", "| method | pairs | fit, s | encode, s | CPU, s | peak, GB |"]
+    lines.append("|---|---|---|---|---|---|")
+    for row in costs.itertuples():
+        lines.append(
+            f"| {label(row.method)} | {row.n:,} | {row.fit:.1f} | {row.encode:.2f} "
+            f"| {row.cpu:.1f} | {row.peak:.2f} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, default=os.environ.get("CMIMH_SHARED", "../shared"))
-    parser.add_argument("--methods", nargs="+", default=available(), choices=available())
+    parser.add_argument(
+        "--methods", nargs="+", choices=[*available(), *VARIANTS], help="measure these anew"
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--cost", action="store_true", help="time and memory instead of mAP")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--pairs", type=int, nargs="+", default=[5000], help="of --cost")
+    parser.add_argument("--fit", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.measure:
-        measure_cost(args.measure)
-    elif args.cost:
-        cost(args.methods)
+    if args.fit:
+        return fit_once(args.fit[0], int(args.fit[1]))
+    if args.cost:
+        measure_cost(args.methods, args.pairs)
     else:
-        accuracy(args.methods, Path(args.shared), args.seeds)
+        measure_accuracy(args.methods, Path(args.shared), args.seeds)
+    write_text(HERE / "results" / "methods.md", report())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.methods import _deep
 from pipeline.methods._deep import cosines
+from pipeline.methods._views import warn_if_narrow
 
 
 @dataclass(eq=False, kw_only=True)
@@ -54,7 +55,7 @@ class DJSRH(_deep.TwoNetHasher):
         return super()._prepare(x) if self.center else nn.Identity()
 
     def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
-        heads = _deep.head(x1, self.bits), _deep.head(x2, self.hidden, self.bits)
+        heads = linear_and_hidden("DJSRH", x1, x2, self.hidden, self.bits)
 
         def loss(rows: Tensor, epoch: int) -> Tensor:
             batch = x1[rows], x2[rows]
@@ -64,6 +65,17 @@ class DJSRH(_deep.TwoNetHasher):
         optimizer = _deep.sgd(*heads, lr=(self.lr_image, self.lr_text))
         self._descend(loss, optimizer, generator, len(x1))
         return heads
+
+
+def linear_and_hidden(
+    method: str, x1: Tensor, x2: Tensor, hidden: int, bits: int
+) -> tuple[nn.Module, nn.Module]:
+    """The authors' networks: one layer for images, two for texts.
+
+    The log says, naming ``method``, when the images have a smaller rank than there are bits.
+    """
+    warn_if_narrow(method, bits, x1.cpu().double().numpy())
+    return _deep.head(x1, bits), _deep.head(x2, hidden, bits)
 
 
 def relaxed_codes(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pipeline.methods import _deep
 from pipeline.methods._deep import cosines
-from pipeline.methods.djsrh import relaxed_codes
+from pipeline.methods.djsrh import linear_and_hidden, relaxed_codes
 
 
 @dataclass(eq=False, kw_only=True)
@@ -51,7 +51,7 @@ class JDSH(_deep.TwoNetHasher):
     right: float = 0.9
 
     def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
-        heads = _deep.head(x1, self.bits), _deep.head(x2, self.hidden, self.bits)
+        heads = linear_and_hidden("JDSH", x1, x2, self.hidden, self.bits)
         ends = self._ends(x1, x2, generator)
 
         def loss(rows: Tensor, epoch: int) -> Tensor:

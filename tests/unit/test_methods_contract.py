@@ -23,6 +23,8 @@ TINY = {
 }
 #: methods whose bits are hyperplanes in a view, of which a narrow view has few independent ones
 LINEAR = ("acq", "cmfh", "cre", "cvh", "fsh", "imh", "pdh")
+#: the same of the image view, which CRE bends by a kernel
+LINEAR_IN_IMAGES = ("acq", "cmfh", "cvh", "djsrh", "fsh", "imh", "jdsh", "pdh")
 
 pytestmark = pytest.mark.parametrize("name", available())
 
@@ -119,6 +121,20 @@ def test_a_text_view_of_ten_dimensions_still_gives_all_bits(name, caplog):
     if name in LINEAR:
         assert "16 bits" in caplog.text and "rank 10" in caplog.text
         assert hasher.encode_text(text).std(axis=0).min() > 0  # no bit is a constant
+
+
+def test_an_image_view_of_ten_dimensions_still_gives_all_bits(name, caplog):
+    image, text = two_views(d_v=10)
+    with caplog.at_level(logging.WARNING):
+        hasher = tiny(name).fit(image, text)
+    check_codes(hasher, image, text)
+    said = "16 bits" in caplog.text and "rank 10" in caplog.text
+    assert said == (name in LINEAR_IN_IMAGES)
+
+
+def test_more_bits_than_either_view_has_dimensions_are_given(name):
+    image, text = two_views(d_v=12, d_t=10)
+    check_codes(tiny(name, bits=40).fit(image, text), image, text)
 
 
 def test_fewer_rows_than_dimensions_are_enough(name):
