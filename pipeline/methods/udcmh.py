@@ -44,7 +44,7 @@ class UDCMH(_deep.TwoNetHasher):
     hidden: int = 1024
     lr: float = 1e-3
     neighbors: int = 10
-    beta: float = 1.0
+    beta: float = 0.1
     nu: float = 1.0
     gamma: float = 2.0
 
@@ -69,7 +69,7 @@ class UDCMH(_deep.TwoNetHasher):
                     pull = pull + self.nu * sum(outputs(nets, views))
             gram = sum(p * u @ u.T for p, u in zip(powers, factors, strict=True))
             graph = self.beta * (powers[0] * graphs[0] + powers[1] * graphs[1])
-            codes = discrete_codes(codes, pull, gram, graph, self.beta * powers.sum())
+            codes = discrete_codes(codes, pull, gram, graph)
             losses = [
                 view_loss(codes, z, u, a, self.beta)
                 for z, u, a in zip(features, factors, graphs, strict=True)
@@ -125,20 +125,44 @@ def latent_factors(z: Tensor, codes: Tensor, ridge: float = 1e-3) -> Tensor:
 
 
 def discrete_codes(
-    codes: Tensor, pull: Tensor, gram: Tensor, graph: Tensor, curvature: Tensor, sweeps: int = 3
+    codes: Tensor, pull: Tensor, gram: Tensor, graph: Tensor, sweeps: int = 3
 ) -> Tensor:
     """Lower J(B) = -2 tr(B' pull) + tr(B gram B') - tr(B' graph B) over signs, bit by bit.
 
-    A bit b enters -b' graph b, which is replaced by its linear bound at the present b: none the
-    higher for it, as graph + curvature I is positive semi-definite.
+    A bit b of a block of rows enters -b' graph b, which is replaced by its linear bound at the
+    present b: none the higher for it, as graph + diag(inertia) is positive semi-definite on the
+    block. All rows at once would be one such step too, but one whose inertia holds most bits where
+    they are.
     """
-    codes = codes.clone()
+    codes, blocks = codes.clone(), row_blocks(graph)
     for _ in range(sweeps):
-        for bit in range(codes.shape[1]):
-            now = codes[:, bit]
-            others = codes @ gram[:, bit] - now * gram[bit, bit]
-            codes[:, bit] = signs(pull[:, bit] - others + graph @ now + curvature * now)
+        for bit, column in enumerate(gram.T):
+            own = codes[:, bit] * gram[bit, bit]
+            wanted = pull[:, bit] - (codes @ column - own)
+            for rows, links, inertia in blocks:
+                now = codes[:, bit]
+                codes[rows, bit] = signs(wanted[rows] + links @ now + inertia * now[rows])
     return codes
+
+
+def row_blocks(graph: Tensor, count: int = 20) -> list[tuple[slice, Tensor, Tensor]]:
+    """Every ``count``-th row of a sparse (n, n) graph, from each of the first ``count``.
+
+    Their places, those rows (b, n) sparse, and the sums of the absolute links among them (b,).
+    """
+    graph = graph.coalesce()
+    (i, j), value, n = graph.indices(), graph.values(), len(graph)
+    blocks = []
+    for first in range(min(count, n)):
+        mine = i % count == first
+        inside = mine & (j % count == first)
+        size = len(range(first, n, count))
+        links = torch.sparse_coo_tensor(
+            torch.stack([i[mine] // count, j[mine]]), value[mine], (size, n), check_invariants=True
+        )
+        inertia = value.new_zeros(size).index_add(0, i[inside] // count, value[inside].abs())
+        blocks.append((slice(first, None, count), links, inertia))
+    return blocks
 
 
 def view_loss(codes: Tensor, z: Tensor, u: Tensor, graph: Tensor, beta: float) -> Tensor:

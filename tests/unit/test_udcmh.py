@@ -34,11 +34,20 @@ def test_every_sweep_of_the_discrete_step_lowers_the_objective(seed):
     codes, *terms = problem(seed=seed)
     values = [objective(codes, *terms)]
     for _ in range(4):
-        codes = discrete_codes(codes, *terms, curvature=torch.tensor(1.0), sweeps=1)
+        codes = discrete_codes(codes, *terms, sweeps=1)
         values.append(objective(codes, *terms))
     assert set(codes.unique().tolist()) <= {-1.0, 1.0}
     assert values[1] < values[0]
     assert (np.diff(values) <= 1e-6).all()
+
+
+def test_strong_links_bring_linked_rows_together():
+    codes, pull, gram, graph = problem(n=60)
+    before = (codes * (graph @ codes)).sum()
+    after = discrete_codes(codes, 0 * pull, 0 * gram, graph)
+    best = torch.linalg.eigvalsh(graph.to_dense())[-1] * codes.numel()  # over real codes
+    assert before < 0.2 * best
+    assert (after * (graph @ after)).sum() > 0.6 * best
 
 
 def test_graph_joins_nearest_with_plus_and_farthest_with_minus():

@@ -7,7 +7,6 @@ from toy import precision, two_views
 
 from pipeline.methods import create
 from pipeline.methods.ukd_ss import (
-    balance_loss,
     pair_loss,
     quantisation_loss,
     radius,
@@ -43,10 +42,9 @@ def test_pair_loss_is_the_squared_negative_log_likelihood():
     assert pair_loss(*map(torch.from_numpy, (f, g, similar))).item() == pytest.approx(expected)
 
 
-def test_quantisation_and_balance_of_a_batch_by_hand():
+def test_quantisation_of_a_batch_by_hand():
     h = torch.tensor([[0.5, -2.0], [1.5, 1.0]])
     assert quantisation_loss(h).item() == pytest.approx((0.25 + 1 + 0.25 + 0) / 4)
-    assert balance_loss(h).item() == pytest.approx((1.0**2 + 0.5**2) / 2)
 
 
 def test_student_learns_after_a_teacher_of_its_own_seed():
