@@ -86,6 +86,7 @@ def stages(config: dict, one: plan.Setting) -> list[list[str]]:
     train += ["--image", f"{split}/image-pca.h5", "--text", f"{place}/text/tags.h5"]
     evaluate = ["evaluate", "--codes", codes, "--pairs", f"{place}/pairs.h5", *shared]
     evaluate += ["--map-at", *map(str, config["evaluation"]["map_at"])]
+    evaluate += ["--threads", "1"]
     return [train, [*evaluate, "--out", plan.metrics_file(config, one, "test")]]
 
 

@@ -1,12 +1,16 @@
 """The command line: one sentence and status 2 for bad input, and a log beside the terminal."""
 
+import json
+import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline import cli, store
+from pipeline import cli
 
 
 def fails(capsys, *argv):
@@ -58,14 +62,36 @@ def test_every_stage_explains_itself(stage, capsys):
     assert "--out" in capsys.readouterr().out
 
 
-def test_stages_that_only_copy_numbers_do_not_import_torch(tmp_path):
-    pairs = store.Pairs(["a", "b"], np.eye(2, dtype=np.uint8), ["x", "y"], tags=np.eye(2))
-    store.write_pairs(tmp_path / "p.h5", pairs, store.Provenance("test"))
-    code = (
-        "import sys; from pipeline.cli import main;"
-        "main(['encode', 'text', '--options', '{\"kind\": \"tags\"}',"
-        "      '--pairs', sys.argv[1], '--out', sys.argv[2]]); sys.exit('torch' in sys.modules)"
+STAGES = """
+pairs features --raw . --out p.h5 --options '{"file": "given.npz"}'
+encode image --pairs p.h5 --out i.h5 --options '{"kind": "given"}'
+encode text --pairs p.h5 --out t.h5 --options '{"kind": "given"}'
+split --dataset d --pairs p.h5 --image i.h5 --text t.h5 --out s.h5 --seeds 0 \
+    --options '{"query": "given", "train": "database"}'
+train cvh --bits 4 --stream d --image i.h5 --text t.h5 --splits s.h5 --out c.h5
+evaluate --codes c.h5 --splits s.h5 --pairs p.h5 --out m.h5 --map-at 10 all
+"""
+
+
+def test_stages_that_need_no_torch_do_not_import_it(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "given.npz",
+        image=rng.normal(size=(60, 8)),
+        text=rng.normal(size=(60, 6)),
+        labels=np.ones((60, 1)),
+        split=np.repeat(["query", "database"], [10, 50]),
     )
-    files = [str(tmp_path / name) for name in ("p.h5", "t.h5")]
-    assert subprocess.run([sys.executable, "-c", code, *files]).returncode == 0
-    assert (tmp_path / "t.h5").exists()
+    stages = [shlex.split(line) for line in STAGES.strip().splitlines()]
+    code = (
+        "import json, sys; from pipeline.cli import main;"
+        "assert not any(map(main, json.loads(sys.argv[1]))); sys.exit('torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, json.dumps(stages)]
+    assert subprocess.run(command, cwd=tmp_path, env=package_path()).returncode == 0
+    assert (tmp_path / "m.h5").exists()
+
+
+def package_path():
+    """The environment in which our package is found from any folder."""
+    return {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
