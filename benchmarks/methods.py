@@ -95,40 +95,61 @@ def measure_accuracy(methods: list[str] | None, shared: Path, seeds: int) -> Non
                 keep(ACCURACY, rows, ["method", "set", "bits", "seed"])
 
 
-def measure_cost(methods: list[str] | None, pairs: list[int]) -> None:
+def measure_cost(methods: list[str] | None, pairs: list[int], short: bool) -> None:
     """Time the methods named, or every one that is not in the file yet, on ``pairs`` rows."""
+    how = "short" if short else "whole"
     done = set()
     if methods is None and COST.exists():
         done = set(pd.read_csv(COST).groupby(["method", "n"]).groups)
     for method in methods or available():
         for n in pairs:
             if (method, n) not in done:
-                command = [sys.executable, "-m", "benchmarks.methods", "--fit", method, str(n)]
+                command = [sys.executable, "-m", "benchmarks.methods", "--fit", method, str(n), how]
                 said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-                row = {"method": method, "n": n, **json.loads(said)}
+                row = {"method": method, "n": n, "timed": how, **json.loads(said)}
                 keep(COST, [row], ["method", "n"])
 
 
-def fit_once(method: str, n: int) -> None:
-    """Print seconds to fit and to encode n pairs, seconds of CPU for both, and GB at the peak."""
+def fit_in_process(method: str, n: int, how: str) -> None:
+    """Print the costs of ``method`` on n pairs as JSON; for ``short`` see ``carried_on``."""
     rng = np.random.default_rng(0)
     latent = rng.standard_normal((n, 40))
     image = latent @ rng.standard_normal((40, 1024)) + 2 * rng.standard_normal((n, 1024))
     tags = latent @ rng.standard_normal((40, 1386)) / 6 + rng.standard_normal((n, 1386))
-    image, text = np.maximum(image, 0).astype(np.float32), (tags > 2.2).astype(np.float32)
+    views = np.maximum(image, 0).astype(np.float32), (tags > 2.2).astype(np.float32)
     hasher = made(method, 32, 0)
+    print(json.dumps(costs(hasher, *views) if how == "whole" else carried_on(hasher, *views)))
+
+
+def costs(hasher: Hasher, image: np.ndarray, text: np.ndarray) -> dict[str, float]:
+    """Seconds to fit and to encode, seconds of CPU for both, and GB at the peak so far."""
     start, cpu = time.perf_counter(), time.process_time()
     hasher.fit(image, text)
     fitted = time.perf_counter()
     hasher.encode_image(image)
     hasher.encode_text(text)
-    costs = {
+    return {
         "fit": fitted - start,
         "encode": time.perf_counter() - fitted,
         "cpu": time.process_time() - cpu,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
-    print(json.dumps(costs))
+
+
+def carried_on(hasher: Hasher, image: np.ndarray, text: np.ndarray) -> dict[str, float]:
+    """Those of a method that learns in epochs, from one epoch and three on to its own number.
+
+    A fit's time is a straight line in the epochs, and its memory does not grow with them.
+    """
+    epochs, points = hasher.epochs, {}
+    hasher.fit(image[:100], text[:100])  # what happens once in a process is no part of the line
+    for hasher.epochs in (1, 3):
+        points[hasher.epochs] = costs(hasher, image, text)
+    line = {
+        key: points[1][key] + (epochs - 1) / 2 * (points[3][key] - points[1][key])
+        for key in ("fit", "cpu")
+    }
+    return points[3] | line
 
 
 def report() -> str:
@@ -180,12 +201,15 @@ def label(method: str) -> str:
 
 
 def cost_table(costs: pd.DataFrame) -> str:
-    """A row a method and size; CPU seconds are those of all cores, fit and encode together."""
-    lines = ["## Cost\n", "| method | pairs | fit, s | encode, s | CPU, s | peak, GB |"]
-    lines.append("|---|---|---|---|---|---|")
+    """A row a method and size; CPU seconds are those of all cores, fit and encode together.
+
+    ``short``: from one epoch and three, carried on to the default number of epochs.
+    """
+    lines = ["## Cost\n", "| method | pairs | timed | fit, s | encode, s | CPU, s | peak, GB |"]
+    lines.append("|---|---|---|---|---|---|---|")
     for row in costs.itertuples():
         lines.append(
-            f"| {label(row.method)} | {row.n:,} | {row.fit:.1f} | {row.encode:.2f} "
+            f"| {label(row.method)} | {row.n:,} | {row.timed} | {row.fit:.1f} | {row.encode:.2f} "
             f"| {row.cpu:.1f} | {row.peak:.2f} |"
         )
     return "\n".join(lines) + "\n"
@@ -201,12 +225,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--cost", action="store_true", help="time and memory instead of mAP")
     parser.add_argument("--pairs", type=int, nargs="+", default=[5000], help="of --cost")
-    parser.add_argument("--fit", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--short", action="store_true", help="--cost from one epoch and three")
+    parser.add_argument("--fit", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.fit:
-        return fit_once(args.fit[0], int(args.fit[1]))
+        return fit_in_process(args.fit[0], int(args.fit[1]), args.fit[2])
     if args.cost:
-        measure_cost(args.methods, args.pairs)
+        measure_cost(args.methods, args.pairs, args.short)
     else:
         measure_accuracy(args.methods, Path(args.shared), args.seeds)
     write_text(HERE / "results" / "methods.md", report())

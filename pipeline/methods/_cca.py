@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import eigh
 
-from pipeline.errors import InputError
 from pipeline.methods._views import centre, spanned
 
 
@@ -24,17 +23,14 @@ class CanonicalPairs(NamedTuple):
     correlations: np.ndarray
 
 
-def inverse_root(x: np.ndarray, ridge: float, name: str) -> np.ndarray:
+def inverse_root(x: np.ndarray, ridge: float) -> np.ndarray:
     """F (d, r) with F F' = the ridged inverse of the scatter X'X on the r directions it spans.
 
     x      centred rows (n, d)
     ridge  added to the eigenvalues of X'X, in units of their mean
-    name   of the view, for the error that a view without any variation is
     """
     values, vectors = eigh(x.T @ x)
     kept = spanned(values)
-    if not kept.any():
-        raise InputError(f"all rows of {name} are equal; there is nothing to learn from")
     return vectors[:, kept] / np.sqrt(values[kept] + ridge * values.mean())
 
 
@@ -45,8 +41,8 @@ def cca(image: np.ndarray, text: np.ndarray, ridge: float) -> CanonicalPairs:
     decomposition of the whitened cross-scatter, whose singular values are the correlations.
     """
     (image, image_mean), (text, text_mean) = centre(image), centre(text)
-    white_image = inverse_root(image, ridge, "image")
-    white_text = inverse_root(text, ridge, "text")
+    white_image = inverse_root(image, ridge)
+    white_text = inverse_root(text, ridge)
     cross = white_image.T @ (image.T @ text) @ white_text
     left, correlations, right = np.linalg.svd(cross, full_matrices=False)
     return CanonicalPairs(

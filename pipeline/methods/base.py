@@ -81,6 +81,9 @@ class Hasher(ABC):
             raise InputError(
                 f"{len(image)} training pairs were given; {self.bits} bits need at least as many"
             )
+        for name, x in (("image", image), ("text", text)):
+            if (x == x[0]).all():
+                raise InputError(f"all rows of {name} are equal; there is nothing to learn from")
         self.n_image_features_, self.n_text_features_ = image.shape[1], text.shape[1]
         return image, text
 

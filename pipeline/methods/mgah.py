@@ -30,8 +30,8 @@ class MGAH(_deep.TwoNetHasher):
     (pre-training against random negatives, then rounds of one epoch of the discriminator and two of
     the generator), the candidates (a random fiftieth of the set; here one draw serves a
     mini-batch), two draws for each query. Assumed, for the cost's sake: networks 1,024 wide instead
-    of 8,192, and, with momentum, 10 epochs and 2 rounds instead of 200 and 30; on validation
-    queries (``benchmarks/selection.py``) more of either do not help.
+    of 8,192, and, with momentum, 30 epochs and 2 rounds instead of 200 and 30; on validation
+    queries (``benchmarks/selection.py``) fewer epochs are worse and more rounds do not help.
 
     epochs        passes of the pre-training
     rounds        of the adversarial phase
@@ -43,7 +43,7 @@ class MGAH(_deep.TwoNetHasher):
     draws         negatives that the generator picks for each query
     """
 
-    epochs: int = 10
+    epochs: int = 30
     rounds: int = 2
     batch_size: int = 64
     hidden: int = 1024

@@ -113,6 +113,12 @@ def test_constant_columns_and_rows_of_zeros_are_borne(name):
     check_codes(tiny(name).fit(image, text), image, text)
 
 
+def test_a_view_without_variation_is_refused_by_name(name):
+    image, text = two_views()
+    with pytest.raises(InputError, match="all rows of text are equal"):
+        tiny(name).fit(image, np.full_like(text, 3.0))
+
+
 def test_a_text_view_of_ten_dimensions_still_gives_all_bits(name, caplog):
     image, text = two_views(d_t=10)
     with caplog.at_level(logging.WARNING):
