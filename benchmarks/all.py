@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from pipeline.files import write_text
 from pipeline.store import libraries
 
 RESULTS = Path(__file__).parent / "results"
@@ -35,12 +36,14 @@ def hardware() -> str:
 
 def parts(images: Path) -> list[list[str]]:
     """The command lines, without Python."""
-    found = [["benchmarks.evaluation"], ["benchmarks.cmimh_training", "--device", "cpu"]]
+    on_cpu = ["benchmarks.cmimh_training", "--device", "cpu", "--threads"]
+    found = [["benchmarks.evaluation"], [*on_cpu, "1"], [*on_cpu, "2"]]
     if torch.cuda.is_available():
         found.append(["benchmarks.cmimh_training", "--device", "cuda"])
-    if images.is_dir():
-        found.append(["benchmarks.extraction", str(images)])
-    return [*found, ["benchmarks.overhead"]]
+    photographs = ["benchmarks.extraction", str(images)]
+    if not images.is_dir():
+        return [*found, ["benchmarks.overhead"]]
+    return [*found, photographs, ["benchmarks.overhead"], [*photographs, "--memory"]]
 
 
 def rows(command: list[str]) -> list[str]:
@@ -61,16 +64,17 @@ def main() -> None:
     today, where = datetime.date.today().isoformat(), hardware()
     versions = ", ".join(f"{name} {number}" for name, number in libraries().items())
     lines = [f"# {today}, {where}", "", f"python {platform.python_version()}, {versions}", ""]
+    load = os.getloadavg()[0]
+    lines += [f"{load:.1f} processes were running or waiting when this began.", ""]
     lines += ["| what | measured | demanded | held | from |", "|---|---|---|---|---|"]
-    for command in parts(images):
-        lines += rows(command)
     if not images.is_dir():
         lines.append(f"| extraction | not measured | | | no JPEGs in {images.name} |")
-    text = "\n".join(lines) + "\n"
-    print(text)
     RESULTS.mkdir(exist_ok=True)
     slug = re.sub(r"[^a-z0-9]+", "-", where.lower()).strip("-")
-    (RESULTS / f"{today}-{slug}.md").write_text(text, encoding="utf-8")
+    for command in parts(images):
+        lines += rows(command)
+        write_text(RESULTS / f"{today}-{slug}.md", "\n".join(lines) + "\n")
+    print(*lines, sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Image extraction against its two halves, decoding and the network alone; its memory.
 
-    python -m benchmarks.extraction FOLDER [--backbone NAME] [--device auto] [--mixed-precision]
+    python -m benchmarks.extraction FOLDER [--backbone NAME] [--device auto] [--memory]
 
 FOLDER holds JPEGs, repeated as often as needed. Decoding alone has one worker process and the
 network alone, over images decoded beforehand, one thread (or the GPU): a core each. The stage has
@@ -110,10 +110,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=690)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--mixed-precision", action="store_true")
+    parser.add_argument("--memory", action="store_true", help="that of a long run, not the rates")
     options = parser.parse_args()
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as folder:
-        show([*rates(options, Path(folder) / "weights.pth"), growth(options.folder)])
+        weights = Path(folder) / "weights.pth"
+        show([growth(options.folder)] if options.memory else rates(options, weights))
 
 
 if __name__ == "__main__":
