@@ -314,7 +314,7 @@ def _start_logging(path: Path | None) -> None:
     logging.raiseExceptions = False  # a log that cannot be written must not bury what is said
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     logging.captureWarnings(True)
-    for library in ("matplotlib", "fontTools", "urllib3", "numba"):
+    for library in ("matplotlib", "fontTools", "urllib3", "numba", "faiss"):
         logging.getLogger(library).setLevel(logging.WARNING)
     if path is not None:
         write_text(path, _circumstances() + "\n")
