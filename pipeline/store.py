@@ -25,6 +25,8 @@ from pipeline.files import Attempt, continued, sha256, whole
 LAYOUT = 1
 TASKS = ("i2t", "t2i", "i2i", "t2t")  # who asks and who answers, as in the groups of a metrics file
 _TEXT = h5py.string_dtype("utf-8")
+#: what h5py raises when it stumbles in a damaged file
+_FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision", "transformers", "numba",
               "h5py", "pillow")  # fmt: skip
 
@@ -247,7 +249,12 @@ class Features:
 def open_features(path: Path | str) -> Iterator[Features]:
     """Open a feature file for reading by rows, as long as the context lasts."""
     with _open(path, "features") as file:
-        yield Features(file["features"], file["valid"][:])
+        valid = file["valid"][:]
+        shape = file["features"].shape
+    if len(valid) != shape[-2]:
+        raise InputError(f"{path}: damaged: features of {shape} and {len(valid)} marks")
+    with _opened(path, "features") as file:
+        yield Features(file["features"], valid)
 
 
 # --- splits -------------------------------------------------------------------------------------
@@ -410,15 +417,19 @@ def attributes_of(path: Path | str) -> dict[str, Any]:
     try:
         with h5py.File(path, "r") as file:
             return dict(file.attrs)
-    except OSError as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({error})") from None
+    except _FAULTS as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{path}: not a readable HDF5 file ({said})") from None
 
 
 def provenance_of(path: Path | str) -> dict[str, Any]:
     """The same with the parameters, inputs and libraries JSON decoded."""
     attributes = attributes_of(path)
     encoded = ("params", "inputs", "input_paths", "libraries")
-    return attributes | {key: json.loads(attributes.get(key, "{}")) for key in encoded}
+    try:
+        return attributes | {key: json.loads(attributes.get(key, "{}")) for key in encoded}
+    except (ValueError, TypeError):
+        raise InputError(f"{path}: damaged, or not written by this program") from None
 
 
 @contextmanager
@@ -431,14 +442,29 @@ def _create(path: Path | str, kind: str, provenance: Provenance) -> Iterator[h5p
 
 @contextmanager
 def _open(path: Path | str, kind: str) -> Iterator[h5py.File]:
+    """The file, to be read at once: a part of it that is missing or damaged is an InputError."""
+    with _opened(path, kind) as file:
+        try:
+            yield file
+        except _FAULTS as error:
+            said = " ".join(str(error).split())
+            raise InputError(f"{path}: damaged, or not written by this program ({said})") from None
+
+
+@contextmanager
+def _opened(path: Path | str, kind: str) -> Iterator[h5py.File]:
     if not Path(path).exists():
         raise InputError(f"{path}: no such file; a {kind} file is needed")
     try:
         file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({error})") from None
+    except _FAULTS as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{path}: not a readable HDF5 file ({said})") from None
     with file:
-        found, layout = file.attrs.get("kind"), file.attrs.get("layout")
+        try:
+            found, layout = file.attrs.get("kind"), file.attrs.get("layout")
+        except _FAULTS:
+            found = layout = None
         if found != kind:
             raise InputError(f"{path}: a {kind} file is needed, this holds {found or 'no known'}")
         if layout != LAYOUT:

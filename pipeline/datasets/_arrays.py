@@ -1,11 +1,11 @@
 """Named arrays of .npz, .mat and HDF5 files behind one face: shapes at once, rows when asked for.
 
-Nothing that could run code is read: no pickles, no object references.
+Nothing that could run code is read: no pickles, no object references, no links to other files.
 """
 
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ import scipy.io
 import scipy.sparse
 
 from pipeline.errors import InputError
+
+#: what h5py raises when it stumbles in a damaged file
+_HDF5_FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,22 @@ def _mat(path: Path) -> Iterator[Mapping[str, Array]]:
 
 @contextmanager
 def _hdf5(path: Path, transposed: bool = False) -> Iterator[Mapping[str, Array]]:
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({error})") from None
-    with file:
-        names = [name for name in file if isinstance(file.get(name), h5py.Dataset)]
-        yield Lazy(names, lambda name: _on_disk(path, name, file[name], transposed))
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(h5py.File(path, "r"))
+            names = [name for name in file if _is_inside(file, name)]
+        except _HDF5_FAULTS as error:
+            said = " ".join(str(error).split())
+            raise InputError(f"{path}: not a readable HDF5 file ({said})") from None
+        yield Lazy(names, lambda name: _on_disk(path, name, file, transposed))
+
+
+def _is_inside(file: h5py.File, name: str) -> bool:
+    """An array of this very file: one that leads to another file could show any of the machine."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        return False
+    data = file.get(name)
+    return isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
 
 
 class Lazy(Mapping[str, Array]):
@@ -126,12 +138,17 @@ def _in_memory(path: Path, name: str, load: Callable[[], Any]) -> Array:
     return Array(array.shape, lambda rows: array[rows])
 
 
-def _on_disk(path: Path, name: str, data: h5py.Dataset, transposed: bool) -> Array:
-    def rows(index: slice) -> np.ndarray:
-        source = data.asstr() if h5py.check_string_dtype(data.dtype) else data
+def _on_disk(path: Path, name: str, file: h5py.File, transposed: bool) -> Array:
+    def read(what: Callable[[h5py.Dataset], Any]) -> Any:
         try:
-            return source[:, index].T if transposed and data.ndim == 2 else source[index]
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: {name}: unreadable ({error})") from None
+            return what(file[name])
+        except _HDF5_FAULTS as error:
+            said = " ".join(str(error).split())
+            raise InputError(f"{path}: {name}: unreadable ({said})") from None
 
-    return Array(data.shape[::-1] if transposed else data.shape, rows)
+    def rows(data: h5py.Dataset, index: slice) -> np.ndarray:
+        source = data.asstr() if h5py.check_string_dtype(data.dtype) else data
+        return source[:, index].T if transposed and data.ndim == 2 else source[index]
+
+    shape = read(lambda data: data.shape[::-1] if transposed else data.shape)
+    return Array(shape, lambda index: read(lambda data: rows(data, index)))

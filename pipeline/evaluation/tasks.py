@@ -30,6 +30,7 @@ def evaluate_tasks(
     groups: dict[str, list[dict[str, np.ndarray]]] = {task: [] for task in TASKS} | {"codes": []}
     for i, split in enumerate(splits.values()):
         queries, database = _rows(split, phase)
+        _check_rows(np.concatenate([queries, database]), codes.image.shape[1], len(labels))
         views = {view: getattr(codes, view)[i] for view in _VIEWS.values()}
         for task in TASKS:
             asking, answering = views[_VIEWS[task[0]]], views[_VIEWS[task[2]]]
@@ -45,6 +46,16 @@ def evaluate_tasks(
             groups[task].append(result.arrays())
         groups["codes"].append(_of_codes(views, database))
     return {group: _stack(seeds) for group, seeds in groups.items()}
+
+
+def _check_rows(rows: np.ndarray, codes: int, labels: int) -> None:
+    """Codes, labels and split have to be of one data set."""
+    last = int(rows.max(initial=-1))
+    if codes != labels or last >= labels:
+        raise InputError(
+            f"there are {codes} codes, {labels} rows of labels and a split that names row {last}; "
+            "these files belong to different data sets"
+        )
 
 
 def _rows(split: Split, phase: str) -> tuple[np.ndarray, np.ndarray]:

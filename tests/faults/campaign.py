@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -31,7 +32,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 KILLER = Path(__file__).resolve().parent / "killer"
 TARGET = "results/report.html"
-LONGEST = 300  # seconds that one run of snakemake may take
+LONGEST = 1800  # seconds that one run of snakemake may take
 VICTIMS = ("job", "snakemake", "both")
 _BYTES_A_SECOND = 400_000  # of the download server, so that there is time to kill in
 
@@ -300,8 +301,8 @@ def chain(run: Run, waiting: list[Kill], whole: dict[str, str]) -> list[dict]:
     return records
 
 
-def campaign(folder: Path, planned: list[Kill], chains: int, cores: int) -> list[dict]:
-    """Carry out the planned kills, in at most so many chains; their records."""
+def campaign(folder: Path, planned: list[Kill], chains: int, cores: int) -> Iterator[dict]:
+    """Carry out the planned kills, in at most so many chains; their records, chain by chain."""
     served, checkout = folder / "served", folder / "checkout"
     make_served(served)
     checkout.mkdir()
@@ -311,19 +312,18 @@ def campaign(folder: Path, planned: list[Kill], chains: int, cores: int) -> list
         undisturbed = new_run(folder / "undisturbed")
         status, _ = undisturbed.start([], resume=False)
         assert status == 0, f"{undisturbed.folder}: see the file `said` there"
-        whole, records = undisturbed.files(), []
+        whole = undisturbed.files()
         waiting: list[Kill] = []
         for number in range(chains):
             waiting += planned[number::chains]
             started = time.monotonic()
             made = chain(new_run(folder / f"chain{number}"), waiting, whole)
-            records += [{"chain": number, **record} for record in made]
+            yield from ({"chain": number, **record} for record in made)
             print(
                 f"chain {number}: {len(made)} kills, all files as undisturbed, "
                 f"{time.monotonic() - started:.0f} s, {len(waiting)} not struck",
                 flush=True,
             )
-    return records
 
 
 def summary(records: list[dict]) -> str:
@@ -338,6 +338,13 @@ def summary(records: list[dict]) -> str:
     return "\n".join([*rows, f"| all | | | | {len(records)} |"])
 
 
+def write(records: list[dict], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=126)
@@ -349,12 +356,11 @@ def main() -> None:
     a = parser.parse_args()
     folder = a.keep or Path(tempfile.mkdtemp(prefix="kills-"))
     folder.mkdir(exist_ok=True, parents=True)
-    records = campaign(folder, kills(a.kills, a.seed), a.chains, a.cores)
-    if a.out:
-        with a.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({**r, "delay": f"{r['delay']:.3f}"} for r in records)
+    records = []
+    for record in campaign(folder, kills(a.kills, a.seed), a.chains, a.cores):
+        records.append({**record, "delay": f"{record['delay']:.3f}"})
+        if a.out:
+            write(records, a.out)
     print(summary(records))
     if not a.keep:
         shutil.rmtree(folder)

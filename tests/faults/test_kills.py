@@ -24,7 +24,7 @@ def test_a_run_killed_at_chosen_moments_ends_as_an_undisturbed_one(tmp_path):
         replace(every[key], number=i, victim=VICTIMS[i % len(VICTIMS)])
         for i, key in enumerate(CHOSEN)
     ]
-    records = campaign(tmp_path, planned, chains=1, cores=2)  # compares after every kill
+    records = list(campaign(tmp_path, planned, chains=1, cores=2))  # compares after every kill
     assert len(records) == len(CHOSEN)
     assert f"| all | | | | {len(CHOSEN)} |" in summary(records)
 
