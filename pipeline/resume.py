@@ -28,8 +28,11 @@ def main(arguments: Sequence[str]) -> int:
         )
         return 2
     snakemake = [sys.executable, "-m", "snakemake"]
-    unlocked = subprocess.run([*snakemake, "--unlock", *arguments]).returncode
-    return unlocked or subprocess.run([*snakemake, *arguments]).returncode
+    if any(folder.glob(".snakemake/locks/*")):
+        unlocked = subprocess.run([*snakemake, "--unlock", *arguments]).returncode
+        if unlocked:
+            return unlocked
+    return subprocess.run([*snakemake, *arguments]).returncode
 
 
 def at_work(folder: Path) -> list[str]:

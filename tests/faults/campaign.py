@@ -2,9 +2,10 @@
 
     python tests/faults/campaign.py --kills 126 --out docs/kills.csv
 
-An undisturbed run comes first. Then chains: a run in a new folder is killed, resumed and killed
-again, through all rules, until it ends. After every kill each file that stands under its final name
-must have the bytes of the undisturbed run; in the end all of them must be there, and nothing else.
+An undisturbed run on one core comes first. Then chains: a run in a new folder is killed, resumed
+and killed again, through all rules, until it ends. After every kill each file that stands under its
+final name must have the bytes of the undisturbed run; in the end all of them must be there, and
+nothing else.
 """
 
 import argparse
@@ -309,7 +310,7 @@ def campaign(folder: Path, planned: list[Kill], chains: int, cores: int) -> Iter
     copy_checkout(checkout, served)
     with serving(served) as address:
         new_run = partial(Run, checkout, address=address, cores=cores)
-        undisturbed = new_run(folder / "undisturbed")
+        undisturbed = new_run(folder / "undisturbed", cores=1)
         status, _ = undisturbed.start([], resume=False)
         assert status == 0, f"{undisturbed.folder}: see the file `said` there"
         whole = undisturbed.files()

@@ -46,7 +46,8 @@ def start(root):
     yield run
     for process in running:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
 
 
 def test_a_second_run_in_the_folder_is_refused_and_the_first_ends_well(tmp_path, start):
