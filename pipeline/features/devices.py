@@ -1,8 +1,28 @@
-"""Which device an encoder runs on."""
+"""Which device an encoder runs on, and on how many threads."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from pipeline.errors import InputError
+
+_THREADS = 2
+
+
+@contextmanager
+def same_threads() -> Iterator[None]:
+    """Let torch compute on two threads, however many there are.
+
+    With another number the libraries cut small mini-batches otherwise, and the last bits of their
+    features move.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(_THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.errors import InputError
-from pipeline.features.devices import pick_device
+from pipeline.features.devices import pick_device, same_threads
 from pipeline.features.text_encoders import TextEncoder, trained, untrained
 from pipeline.seeds import derive
 from pipeline.sources import digest
@@ -19,6 +19,7 @@ from pipeline.store import Pairs, Provenance, resumable_feature_writer
 _WINDOW = 8192  # rows within which captions are sorted by length, and all that a kill costs
 
 
+@same_threads()
 def write_caption_features(
     pairs: Pairs,
     path: Path | str,

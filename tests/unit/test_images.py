@@ -485,6 +485,18 @@ def test_nothing_is_kept_of_an_extraction_that_had_too_many_unreadable_images(
     assert features_of(tmp_path / "f.h5")[1].sum() == 11
 
 
+def test_features_do_not_depend_on_the_number_of_threads(folder, tmp_path):
+    """Mini-batches of a few images are cut otherwise on one thread than on two."""
+    pairs = pairs_of(folder, [f"{i}.jpg" for i in range(12)])
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        images.write_image_features(pairs, tmp_path / f"{threads}", MADE, **SQUEEZENET, workers=0)
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
 def test_half_precision_moves_a_feature_vector_by_less_than_a_hundredth(shared):
     weights = shared / "data" / "weights" / "squeezenet1_1_features.pth"
     encoder = backbones.create("squeezenet1_1", weights=str(weights))
