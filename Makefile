@@ -40,7 +40,7 @@ verify: $(INSTALLED)  ## recompute the digests of the demo's files and name what
 	$(DEMO) -- verify
 
 kills: $(INSTALLED)  ## kill a small run 126 times, resume it, compare; 25 minutes
-	$(BIN)/python tests/faults/campaign.py --out docs/kills.csv
+	$(BIN)/python tests/faults/campaign.py --out docs/kills.md
 
 test: $(INSTALLED)  ## all tests but the longest
 	$(BIN)/python -m pytest -m "not long"

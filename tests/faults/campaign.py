@@ -1,6 +1,6 @@
 """Kills a small run over and over, resumes it by the documented command, and compares.
 
-    python tests/faults/campaign.py --kills 126 --out docs/kills.csv
+    python tests/faults/campaign.py --kills 126 --out docs/kills.md
 
 An undisturbed run on one core comes first. Then chains: a run in a new folder is killed, resumed
 and killed again, through all rules, until it ends. After every kill each file that stands under its
@@ -96,10 +96,10 @@ def kills(count: int, seed: int) -> list[Kill]:
     rng = random.Random(seed)
     moments = [(stage, word, *m) for stage, word, listed in MOMENTS for m in listed]
     rounds = itertools.product(range(count), enumerate(moments))
-    found = [
-        Kill(number, *moment[:4], rng.uniform(0.2, 1) * moment[4], VICTIMS[(turn + i) % 3])
-        for number, (turn, (i, moment)) in zip(range(count), rounds, strict=False)
-    ]
+    found = []
+    for number, (turn, (i, moment)) in zip(range(count), rounds, strict=False):
+        victim = "snakemake" if moment[0] == "snakemake" else VICTIMS[(turn + i) % len(VICTIMS)]
+        found.append(Kill(number, *moment[:4], rng.uniform(0.2, 1) * moment[4], victim))
     return found
 
 
@@ -328,22 +328,28 @@ def campaign(folder: Path, planned: list[Kill], chains: int, cores: int) -> Iter
 
 
 def summary(records: list[dict]) -> str:
-    """A Markdown table: kills per rule and victim."""
-    rows = ["| rule | job | snakemake | both | resumed |", "|---|---|---|---|---|"]
+    """Markdown: the kills per rule and victim, all of which were resumed from, then every one."""
+    rows = ["| rule | job | snakemake | both | all |", "|---|---|---|---|---|"]
     for stage in dict.fromkeys(moment[0] for moment in MOMENTS):
         mine = [r for r in records if r["stage"] == stage]
-        victims = ["snakemake"] * len(mine) if stage == "snakemake" else [r["victim"] for r in mine]
-        rows.append(
-            f"| {stage} | {' | '.join(str(victims.count(v)) for v in VICTIMS)} | {len(mine)} |"
-        )
-    return "\n".join([*rows, f"| all | | | | {len(records)} |"])
-
-
-def write(records: list[dict], path: Path) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(records)
+        counts = " | ".join(str(sum(r["victim"] == v for r in mine)) for v in VICTIMS)
+        rows.append(f"| {stage} | {counts} | {len(mine)} |")
+    chains = len({r["chain"] for r in records})
+    rows += [
+        f"| all | | | | {len(records)} |",
+        "",
+        f"{len(records)} kills, as many resumptions, {chains} runs brought to their end. After "
+        "every kill the files under their final names had the bytes of the undisturbed run; so had "
+        "all files at the end of every run, with nothing left beside them.",
+        "",
+        "| run | rule | moment | file | delay in s | victim | files whole at that time |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for r in records:
+        cells = (r["chain"], r["stage"], r["moment"], r["match"], f"{r['delay']:.3f}",
+                 r["victim"], r["whole_files"])  # fmt: skip
+        rows.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(rows) + "\n"
 
 
 def main() -> None:
@@ -352,16 +358,16 @@ def main() -> None:
     parser.add_argument("--chains", type=int, default=6)
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="where the records go, as CSV")
+    parser.add_argument("--out", type=Path, help="where the table goes, as Markdown")
     parser.add_argument("--keep", type=Path, help="an empty folder to work in, kept")
     a = parser.parse_args()
     folder = a.keep or Path(tempfile.mkdtemp(prefix="kills-"))
     folder.mkdir(exist_ok=True, parents=True)
     records = []
     for record in campaign(folder, kills(a.kills, a.seed), a.chains, a.cores):
-        records.append({**record, "delay": f"{record['delay']:.3f}"})
+        records.append(record)
         if a.out:
-            write(records, a.out)
+            a.out.write_text(f"# The kill campaign\n\n{summary(records)}")
     print(summary(records))
     if not a.keep:
         shutil.rmtree(folder)

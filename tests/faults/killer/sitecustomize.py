@@ -41,11 +41,12 @@ def _kill(kill):
     except FileExistsError:  # one a run
         return
     Path(os.environ["STRUCK"]).write_text(str(kill["number"]))
-    snakemake = os.environ.get("PIPELINE_STARTER")
-    if kill["victim"] in ("snakemake", "both") and kill["stage"] != "snakemake":
-        os.kill(int(snakemake), signal.SIGKILL)
-    if kill["victim"] in ("job", "both") or kill["stage"] == "snakemake":
-        os.kill(os.getpid(), signal.SIGKILL)
+    mine = os.getpid()
+    starter = mine if kill["stage"] == "snakemake" else int(os.environ["PIPELINE_STARTER"])
+    if kill["victim"] in ("snakemake", "both"):
+        os.kill(starter, signal.SIGKILL)
+    if kill["victim"] in ("job", "both"):
+        os.kill(mine, signal.SIGKILL)
 
 
 class _Watch:
