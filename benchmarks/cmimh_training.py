@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from benchmarks.measure import Figure, medians, show
+from benchmarks.measure import medians, ratio, show
 from pipeline.methods._cmimh_training import Training
 from pipeline.methods.cmimh import CMIMH
 
@@ -96,20 +96,11 @@ def main() -> None:
     seconds = medians({name: settled(work, device) for name, work in runs.items()})
     bare, single, stacked = seconds.values()
     where = f"{args.rows:,} rows, {'GPU' if device.type == 'cuda' else f'{args.threads} threads'}"
+    most = 1.5 if device.type == "cuda" else 4
     show(
         [
-            Figure(
-                "CMIMH: an epoch / its bare matrix products",
-                single / bare,
-                f"{single:.2f} s / {bare:.2f} s; {where}",
-                most=1.5,
-            ),
-            Figure(
-                "CMIMH: five seeds together / one",
-                stacked / single,
-                f"{stacked:.2f} s / {single:.2f} s; {where}",
-                most=1.5 if device.type == "cuda" else 4,
-            ),
+            ratio("CMIMH: an epoch / its bare matrix products", single, bare, where, most=1.5),
+            ratio("CMIMH: five seeds together / one", stacked, single, where, most=most),
         ]
     )
 

@@ -79,13 +79,16 @@ def rates(options: argparse.Namespace, weights: Path) -> list[Figure]:
             "stage": lambda: stage(pairs, options.backbone, weights, options.device, mixed),
         }
     )
-    decode, forward, whole = (options.images / s for s in seconds.values())
+    decode, forward, whole = (options.images / time.clock for time in seconds.values())
     best = 2 / (1 / decode + 1 / forward)
+    spent = {name: time.processor for name, time in seconds.items()}
+    added = spent["stage"] / (spent["decode"] + spent["forward"])
     found = f"images/s: decode {decode:.0f}, {options.backbone} {forward:.0f}, stage {whole:.0f}"
     return [
         Figure("extraction / the slower half on a core", whole / min(decode, forward), found,
                least=0.9),
         Figure("extraction / both cores always busy", whole / best, f"at best {best:.0f} images/s"),
+        Figure("extraction: processor time / that of its halves", added),
     ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What the benchmarks share: alternating timings, peak memory, and a table of figures."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,16 +42,42 @@ def show(figures: Sequence[Figure]) -> None:
     print(*(figure.row() for figure in figures), sep="\n", flush=True)
 
 
-def medians(functions: Mapping[str, Callable[[], object]], runs: int = RUNS) -> dict[str, float]:
-    """Median seconds of each function, the functions taking turns, after one run to warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in functions}
+@dataclass(frozen=True)
+class Time:
+    """Seconds on the clock, and of processor time in this process and its finished children.
+
+    On a machine that others use as well, the second says what the first would be without them.
+    """
+
+    clock: float
+    processor: float
+
+    def __str__(self) -> str:
+        return f"{self.clock:.2f} s ({self.processor:.2f} s of processor time)"
+
+
+def now() -> Time:
+    """Both, since some beginning."""
+    times = os.times()
+    return Time(time.perf_counter(), sum(times[:4]))
+
+
+def medians(functions: Mapping[str, Callable[[], object]], runs: int = RUNS) -> dict[str, Time]:
+    """Median times of each function, the functions taking turns, after one run to warm up."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in functions}
     for turn in range(runs + 1):
         for name, function in functions.items():
-            start = time.perf_counter()
+            start = now()
             function()
+            end = now()
             if turn:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: float(np.median(values)) for name, values in seconds.items()}
+                taken[name].append((end.clock - start.clock, end.processor - start.processor))
+    return {name: Time(*map(float, np.median(both, axis=0))) for name, both in taken.items()}
+
+
+def ratio(what: str, above: Time, below: Time, note: str = "", **demand: float) -> Figure:
+    """The figure above / below by the clock; its detail has both times of both."""
+    return Figure(what, above.clock / below.clock, f"{above} / {below}; {note}", **demand)
 
 
 def memory_of(function: Callable[[], object], pause: float = 0.002) -> np.ndarray:

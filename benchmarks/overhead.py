@@ -21,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.measure import Figure, show
+from benchmarks.measure import Figure, Time, now, show
 from pipeline import plan
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,14 +42,15 @@ def demo() -> dict:
     return merged(*read)
 
 
-def snakemake(folder: Path, target: str) -> float:
-    """Wall seconds of Snakemake until ``target`` is there."""
+def snakemake(folder: Path, target: str) -> Time:
+    """What Snakemake takes until ``target`` is there."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores"]
     command += [str(CORES), "--directory", folder, "--quiet", "all"]
     command += ["--configfile", ROOT / "config.yaml", OVERLAY, "--", target]
-    start = time.perf_counter()
+    start = now()
     subprocess.run(command, check=True, cwd=ROOT, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    end = now()
+    return Time(end.clock - start.clock, end.processor - start.processor)
 
 
 def settle() -> None:
@@ -58,6 +59,7 @@ def settle() -> None:
 
     from benchmarks.evaluation import draw, full
     from pipeline import methods
+    from pipeline.results import tables  # noqa: F401
 
     torch.set_num_threads(1)
     for name in methods.available():
@@ -65,13 +67,15 @@ def settle() -> None:
     full(draw(3, 3), 1)
 
 
-def setting(commands: list[list[str]]) -> None:
-    """The stages of one setting, in this process."""
+def setting(commands: list[list[str]]) -> float:
+    """The stages of one setting, in this process; its processor time."""
     from pipeline.cli import main
 
+    start = time.process_time()
     for command in commands:
         if main(command):
             raise RuntimeError(f"failed: {command}")
+    return time.process_time() - start
 
 
 def stages(config: dict, one: plan.Setting) -> list[list[str]]:
@@ -90,18 +94,19 @@ def stages(config: dict, one: plan.Setting) -> list[list[str]]:
     return [train, [*evaluate, "--out", plan.metrics_file(config, one, "test")]]
 
 
-def bare(folder: Path) -> float:
-    """Wall seconds of the same stages without Snakemake, from loaded processes."""
+def bare(folder: Path) -> Time:
+    """What is taken by the same stages without Snakemake, from loaded processes."""
     os.chdir(folder)
     config = demo()
     work = [stages(config, one) for one in plan.settings(config, "table3")]
     with multiprocessing.get_context("spawn").Pool(CORES, settle) as pool:
         pool.map(str, range(CORES * 8), chunksize=1)  # all have settled
+        settle()
         start = time.perf_counter()
-        pool.map(setting, work, chunksize=1)
+        processor = sum(pool.map(setting, work, chunksize=1))
         spec = json.dumps(plan.spec(config, "table3"))
-        setting([["table", "--spec", spec, "--out", TABLE]])
-        return time.perf_counter() - start
+        processor += setting([["table", "--spec", spec, "--out", TABLE]])
+        return Time(time.perf_counter() - start, processor)
 
 
 def measure(folder: Path) -> Figure:
@@ -117,8 +122,8 @@ def measure(folder: Path) -> Figure:
         raise RuntimeError("the two ways gave different tables")
     return Figure(
         "demo, Table III on cached features: overhead of Snakemake and start-up",
-        (whole - without) / whole,
-        f"{whole:.0f} s, of which {without:.0f} s without them; {CORES} cores",
+        1 - without.clock / whole.clock,
+        f"{whole}; without them {without}; {CORES} cores",
         most=0.25,
     )
 
