@@ -22,7 +22,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 IMAGE, TEXT, TOPICS, QUERIES = 256, 128, 24, 2000
 BLOCK = 65_536
-SAYS = re.compile(r"^(\w+): done in ([\d.]+) s, at most (\d+) MB$", re.MULTILINE)
+SAYS = re.compile(r"^(\w+): done in ([\d.]+) s, at most (\d+) MB", re.MULTILINE)
 
 
 def draw(path: Path, pairs: int) -> None:

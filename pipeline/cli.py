@@ -38,8 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         log.error("error: %s", _sentence(error))
         return 2
-    seconds = time.monotonic() - started
-    log.info("%s: done in %.1f s, at most %d MB", arguments.stage, seconds, _peak_memory())
+    took, busy = time.monotonic() - started, sum(os.times()[:4])
+    told = (arguments.stage, took, _peak_memory(), busy)
+    log.info("%s: done in %.1f s, at most %d MB, %.1f s of a core", *told)
     return 0
 
 
@@ -177,7 +178,7 @@ def _write_spec(a: argparse.Namespace) -> None:
 def _report(a: argparse.Namespace) -> None:
     from pipeline.results.front_page import write_front_page
 
-    write_front_page(a.results, a.galleries, a.config, a.out)
+    write_front_page(a.results, a.galleries, a.commented, a.config, a.choices, a.out)
 
 
 def _export(a: argparse.Namespace) -> None:
@@ -274,7 +275,9 @@ def _parser() -> argparse.ArgumentParser:
     add = stage("report", _report, "write the front page: one HTML file with all results")
     add("--results", type=Path, nargs="+", required=True, help="the .json beside each result")
     add("--galleries", type=json.loads, default=[], metavar="JSON")
-    add("--config", type=Path, required=True, help="the commented config, for what is assumed")
+    add("--commented", type=Path, required=True, help="the config file, for what is assumed")
+    add("--config", type=json.loads, required=True, metavar="JSON", help="what the run used")
+    add("--choices", type=json.loads, required=True, metavar="JSON", help="that, as text by name")
     add("--out", type=Path, required=True)
 
     add = stage("export", _export, "write the codes of one view as a faiss index")

@@ -139,7 +139,10 @@ def cell_files(spec: Mapping[str, Any]) -> list[str]:
 
 
 def galleries(config: Config) -> list[dict[str, Any]]:
-    """Per data set of the gallery's experiment, the files of its pairs, splits and two codes."""
+    """Per data set of the gallery's experiment, the files of its pairs, splits and two codes.
+
+    ``text`` is the encoder of its texts, which says what the methods saw of them.
+    """
     wish = config["report"]["gallery"]
     found: dict[str, dict[str, Any]] = {}
     for setting in settings(config, wish["experiment"]):
@@ -150,6 +153,7 @@ def galleries(config: Config) -> list[dict[str, Any]]:
                 {
                     "title": f"{setting.dataset}, {setting.bits} bits",
                     "queries": wish["queries"],
+                    "text": config["encoders"][config["features"][setting.features]["text"]],
                     "pairs": f"{place}/pairs.h5",
                     "splits": f"{place}/{setting.features}/{setting.split}/split.h5",
                     "codes": {},
@@ -159,6 +163,26 @@ def galleries(config: Config) -> list[dict[str, Any]]:
     names = [label(method) for method in wish["methods"]]
     complete = [entry for entry in found.values() if set(entry["codes"]) == set(names)]
     return [entry | {"codes": {n: entry["codes"][n] for n in names}} for entry in complete]
+
+
+def choices(config: Config, experiments: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What the config says of the splits, features and encoders of experiments, as text by name."""
+    used = [setting for name in experiments for setting in settings(config, name)]
+    features = {s.features: config["features"][s.features] for s in used}
+    encoders = {f[view] for f in features.values() for view in ("image", "text")}
+    found = {
+        "Splits": {s.split: split_params(config, s.split) for s in used},
+        "Features": features,
+        "Encoders": {name: config["encoders"][name] for name in sorted(encoders)},
+    }
+    return {
+        heading: {name: _listed(entry) for name, entry in entries.items()}
+        for heading, entries in found.items()
+    }
+
+
+def _listed(entry: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in entry.items())
 
 
 def metrics_file(config: Config, setting: Setting, phase: str) -> str:

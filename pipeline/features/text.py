@@ -10,9 +10,9 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.errors import InputError
+from pipeline.features.captions import draw_captions
 from pipeline.features.devices import pick_device, same_threads
 from pipeline.features.text_encoders import TextEncoder, trained, untrained
-from pipeline.seeds import derive
 from pipeline.sources import digest
 from pipeline.store import Pairs, Provenance, resumable_feature_writer
 
@@ -73,17 +73,6 @@ def _check(network: PreTrainedModel, pooling: str, max_length: int) -> None:
     longest = getattr(network.config, "max_position_embeddings", max_length)
     if not 3 <= max_length <= longest:
         raise InputError(f"max_length must be from 3 to {longest} tokens, not {max_length}")
-
-
-def draw_captions(pairs: Pairs, seed: int) -> list[str]:
-    """One caption per pair, drawn uniformly from the pair's own by ``seed``."""
-    if pairs.captions is None:
-        raise InputError("caption features need captions, and this data set's pairs have none")
-    counts = np.array([len(group) for group in pairs.captions])
-    if len(empty := np.flatnonzero(counts == 0)):
-        raise InputError(f"{len(empty)} pairs have no caption, first {pairs.ids[empty[0]]!r}")
-    chosen = np.random.default_rng(derive(seed, "caption")).integers(counts)
-    return [group[index] for group, index in zip(pairs.captions, chosen, strict=True)]
 
 
 @torch.inference_mode()

@@ -3,10 +3,12 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.features.captions import draw_captions
 from pipeline.features.decode import ImageFiles, decode
 from pipeline.seeds import derive
 from pipeline.store import TASKS, Codes, Pairs, Split
@@ -18,11 +20,19 @@ _MOST_TAGS = 10
 
 @dataclass(frozen=True)
 class Item:
-    """One side of a pair: the text, or a JPEG thumbnail with a text for who cannot see it."""
+    """One side of a pair: a caption or tags, or a JPEG thumbnail with a text for who cannot see it.
+
+    shared  the labels it has in common with the query; it is relevant when there are any
+    """
 
     text: str
+    tags: Sequence[str] = ()
     image: bytes | None = None
-    relevant: bool = False
+    shared: Sequence[str] = ()
+
+    @property
+    def relevant(self) -> bool:
+        return bool(self.shared)
 
 
 @dataclass(frozen=True)
@@ -39,10 +49,11 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Shown:
-    """A query of one task and the rankings of both methods."""
+    """A query of one task with its labels, and the rankings of both methods."""
 
     task: str
     query: Item
+    labels: Sequence[str]
     rankings: Sequence[Ranking]
 
 
@@ -63,6 +74,7 @@ def gallery(
     *,
     names: tuple[str, str],
     title: str,
+    text: Mapping[str, Any],
     queries: int = 2,
     top: int = 10,
     seed: int = 0,
@@ -70,13 +82,14 @@ def gallery(
     """Rank the database for some queries of each task by both methods' codes, ties in its order.
 
     The codes of the first seed are used, and ``split`` must be that seed's. The queries are drawn
-    by ``seed``, without a look at how they come out. A task is left out where a view of the data
-    set has nothing to show. Real-valued codes raise InputError.
+    by ``seed``, without a look at how they come out. ``text`` is the encoder of the texts: what it
+    saw is shown, tags or the caption drawn. A task is left out where a view of the data set has
+    nothing to show. Real-valued codes raise InputError.
     """
     for name, codes in zip(names, (codes_a, codes_b), strict=True):
         if codes.image.dtype != bool:
             raise InputError(f"{title}: the gallery compares binary codes, {name} has real values")
-    sides = _Sides(pairs)
+    sides = _Sides(pairs, text)
     tasks = [task for task in TASKS if all(sides.has(_VIEWS[v]) for v in (task[0], task[2]))]
     if not tasks:
         return Gallery(title, note="This data set has features only: there is nothing to show.")
@@ -109,37 +122,45 @@ def _shown(
         found = split.database[nearest(getattr(codes, asking)[0][query], database, top)]
         items = [sides.item(answering, row, relevant_to=query) for row in found]
         rankings.append(Ranking(name, items))
-    return Shown(task, sides.item(asking, query), rankings)
+    return Shown(task, sides.item(asking, query), sides.labels(query), rankings)
 
 
 class _Sides:
     """Turns rows of a data set into items."""
 
-    def __init__(self, pairs: Pairs) -> None:
+    def __init__(self, pairs: Pairs, text: Mapping[str, Any]) -> None:
         self._pairs = pairs
         self._files = ImageFiles(pairs.image_root) if len(pairs.images) else None
+        by_tags = text["kind"] == "tags" or pairs.captions is None
+        self._captions = None if by_tags else draw_captions(pairs, text.get("caption_seed", 0))
 
     def has(self, view: str) -> bool:
         """Whether the data set has anything to show of a view."""
         if view == "image":
             return self._files is not None
-        return self._pairs.captions is not None or self._pairs.tags is not None
+        return self._captions is not None or self._pairs.tags is not None
+
+    def labels(self, row: int, also_of: int | None = None) -> list[str]:
+        """The names of a pair's labels, or of those it shares with another pair."""
+        labels = self._pairs.labels
+        both = labels[row] & labels[row if also_of is None else also_of]
+        return [self._pairs.label_names[i] for i in np.flatnonzero(both)]
 
     def item(self, view: str, row: int, relevant_to: int | None = None) -> Item:
-        labels = self._pairs.labels
-        relevant = relevant_to is not None and bool((labels[row] & labels[relevant_to]).any())
-        if view == "text":
-            return Item(self._text(row), relevant=relevant)
-        return Item(str(self._pairs.ids[row]), self._thumbnail(row), relevant)
+        shared = [] if relevant_to is None else self.labels(row, also_of=relevant_to)
+        if view == "image":
+            return Item(str(self._pairs.ids[row]), image=self._thumbnail(row), shared=shared)
+        if self._captions is not None:
+            return Item(self._captions[row], shared=shared)
+        tags = self._tags(row)
+        return Item(", ".join(tags), tags, shared=shared)
 
-    def _text(self, row: int) -> str:
-        """One caption, or the first tags."""
-        if self._pairs.captions is not None:
-            return self._pairs.captions[row][0]
+    def _tags(self, row: int) -> list[str]:
+        """The first tags, and how many more there are."""
         present = np.flatnonzero(self._pairs.tags[row])
         tags = [self._pairs.tag_names[i] for i in present[:_MOST_TAGS]]
         more = len(present) - len(tags)
-        return ", ".join([*tags, *([f"{more} more"] if more > 0 else [])])
+        return [*tags, *([f"{more} more"] if more > 0 else [])] or ["no tag"]
 
     def _thumbnail(self, row: int) -> bytes | None:
         """A small JPEG of what the network sees of the image; None where it cannot be read."""

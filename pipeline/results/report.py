@@ -3,6 +3,7 @@
 import base64
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from itertools import groupby
@@ -21,6 +22,7 @@ from pipeline.results.views import label, view
 Spec = Mapping[str, Any]
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision", "transformers", "h5py",
              "pandas", "matplotlib", "snakemake")  # fmt: skip
+_ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
 
 
 def write_report(
@@ -98,7 +100,12 @@ def _entry(spec: Spec, file: Path, method: str) -> dict[str, Any]:
     """What the template needs of one experiment."""
     if not file.is_file():
         raise InputError(f"{file}: the output of {spec['name']} is not there; make it first")
-    common = {"name": spec["name"], "title": spec.get("title", spec["name"]), "file": file.name}
+    common = {
+        "name": spec["name"],
+        "number": numbered(spec["name"]),
+        "title": spec.get("title", spec["name"]),
+        "files": f"{file.stem}.{{{','.join(_files_of(spec))}}}",
+    }
     if spec.get("kind", "table") != "table":
         return common | {"figure": _data_uri(file)}
     table = read_csv(file)
@@ -107,6 +114,19 @@ def _entry(spec: Spec, file: Path, method: str) -> dict[str, Any]:
         "view": view(spec, table),
         "sentence": findings.sentence(table, method),
     }
+
+
+def numbered(name: str) -> str:
+    """An experiment's name as papers number it: ``table4`` is Table IV; any other stays."""
+    kind, digits = re.fullmatch(r"(\D*)(\d*)", name).groups() if name[-1:].isdigit() else ("", "")
+    if kind == "table" and 0 < int(digits) <= len(_ROMAN):
+        return f"Table {_ROMAN[int(digits) - 1]}"
+    return f"Figure {digits}" if kind == "figure" else name
+
+
+def _files_of(spec: Spec) -> tuple[str, ...]:
+    """The endings of the files that a result leaves, the data first."""
+    return ("csv", "md", "tex") if spec.get("kind", "table") == "table" else ("csv", "png", "svg")
 
 
 def _templates() -> jinja2.Environment:

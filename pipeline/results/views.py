@@ -40,6 +40,7 @@ class Cell:
     as_good      not significantly different from the best
     beyond_noise the difference from the paper is more than seeds explain
     note         why there is no number of ours
+    level, paper_level  both numbers from 0 to 1 where the metric is a share, for who draws them
     """
 
     ours: str = ""
@@ -50,6 +51,8 @@ class Cell:
     as_good: bool = False
     beyond_noise: bool = False
     note: str = ""
+    level: float | None = None
+    paper_level: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,16 @@ class View:
             legend.append("*: differs from the paper by more than our seeds explain.")
         reasons = dict.fromkeys(cell.note for cell in cells if cell.note)
         return [*legend, *(f"Empty cells: {reason}." for reason in reasons)]
+
+    @property
+    def bars(self) -> bool:
+        """Whether any number is a share, which can be drawn as a bar."""
+        return any(cell.level is not None for cell in self.cells.values())
+
+    @property
+    def with_paper(self) -> bool:
+        """Whether a number of the paper stands beside any of ours."""
+        return any(cell.paper for cell in self.cells.values())
 
     def row_groups(self) -> list[tuple[str, list[tuple[int, tuple[str, ...]]]]]:
         """(heading, rows below it as (number, other labels)); one group without heading else."""
@@ -128,7 +141,7 @@ def view(spec: Mapping[str, Any], table: "pd.DataFrame") -> View:
         rows=[_row_labels(row_keys, row, grouped) for row in rows],
         columns=[_column_labels(column_keys, column) for column in columns],
         cells=cells,
-        units=_units(spec["metrics"], bool(means["paper"].notna().any())),
+        units=_units(spec, bool(means["paper"].notna().any())),
     )
 
 
@@ -187,6 +200,9 @@ def _deviations(table: "pd.DataFrame", keys: list[str]) -> dict[tuple[Any, ...],
 def _cell(record: Mapping[str, Any], std: float) -> Cell:
     definition = metric(record["metric"])
 
+    def level(value: Any) -> float | None:
+        return None if definition.scale != 100 or np.isnan(value) else float(value)
+
     def number(value: Any, sign: bool = False) -> str:
         if np.isnan(value):
             return ""
@@ -202,14 +218,18 @@ def _cell(record: Mapping[str, Any], std: float) -> Cell:
         as_good=bool(record["p_value"] >= LEVEL),
         beyond_noise=record["beyond_noise"] == "yes",
         note=record["note"] if isinstance(record["note"], str) else "",
+        level=level(record["value"]),
+        paper_level=level(record["paper"]),
     )
 
 
-def _units(names: Sequence[str], with_paper: bool) -> str:
+def _units(spec: Mapping[str, Any], with_paper: bool) -> str:
+    names = spec["metrics"]
     percent = [name for name in names if metric(name).scale == 100]
     plain = [name for name in names if metric(name).scale == 1]
     told = [f"{', '.join(percent)} in percent"] if percent else []
     told += [f"{', '.join(label('metric', name) for name in plain)} as they are"] if plain else []
     shown = "mean ± standard deviation over seeds"
     beside = "; below, the paper's number and the difference" if with_paper else ""
-    return f"{'; '.join(told)}: {shown}{beside}."
+    alone = " The paper prints nothing for this data." if "paper" in spec and not with_paper else ""
+    return f"{'; '.join(told)}: {shown}{beside}.{alone}"

@@ -106,6 +106,20 @@ def test_a_gallery_is_planned_where_both_methods_run():
     assert gallery["splits"] == "a/d/f/s/split.h5"
 
 
+def test_the_gallery_is_told_what_the_methods_saw_of_the_texts():
+    (gallery,) = plan.galleries(with_experiment(methods=["cvh", "cmimh"]))
+    assert gallery["text"] == {"kind": "tags"}
+
+
+def test_splits_and_features_are_told_with_what_they_hold():
+    told = plan.choices(with_experiment(train=[20, 50]), ["x"])
+    assert told == {
+        "Splits": {"s,train=20": "query 10, train 20", "s": "query 10, train 50"},
+        "Features": {"f": "image e, text e"},
+        "Encoders": {"e": "kind tags"},
+    }
+
+
 def test_labels_are_the_names_that_papers_print():
     assert plan.label("ukd_ss,w=1") == "UKD-SS"
 

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import zipfile
 from base64 import b64decode
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -24,6 +25,7 @@ from pipeline.sources import uses
 from pipeline.store import Codes, Pairs, Split
 
 HOSTILE = "<script>alert('x')</script> & \"<img src=http://evil.example/x.png onerror=a>"
+CAPTIONS = {"kind": "transformer", "caption_seed": 0}
 VOID = {"meta", "link", "img", "br"}
 
 
@@ -116,10 +118,10 @@ def made_report(tmp_path):
     pairs = made_pairs(tmp_path / "raw")
     galleries = [
         gallery(pairs, by_label(pairs), by_label(pairs, 0.4), made_split(),
-                names=("CMIMH", "CVH"), title=HOSTILE),
+                names=("CMIMH", "CVH"), title=HOSTILE, text=CAPTIONS),
         gallery(Pairs(ids=["1"], labels=np.ones((1, 1), np.uint8), label_names=["a"]),
                 by_label(pairs), by_label(pairs), made_split(), names=("CMIMH", "CVH"),
-                title="wiki"),
+                title="wiki", text={"kind": "given"}),
     ]  # fmt: skip
     write_report(
         [(table, tmp_path / "table3.csv"), (figure, tmp_path / "figure4.svg")],
@@ -175,7 +177,7 @@ def test_the_page_is_always_the_same_bytes(compared, tmp_path):
     write_table(compared, tmp_path / "table3.csv")
     pairs = made_pairs(tmp_path / "raw")
     shown = gallery(pairs, by_label(pairs), by_label(pairs, 0.4), made_split(), names=("A", "B"),
-                    title="t")  # fmt: skip
+                    title="t", text=CAPTIONS)  # fmt: skip
     for name in ("a", "b"):
         write_report([(compared, tmp_path / "table3.csv")], tmp_path / name, title="R",
                      galleries=[shown])  # fmt: skip
@@ -245,7 +247,7 @@ def test_neighbours_are_nearest_first_and_ties_in_database_order():
 def test_relevant_items_share_a_label_and_come_from_the_database(tmp_path):
     pairs = made_pairs(tmp_path)
     made = gallery(pairs, by_label(pairs), by_label(pairs, 0.5), made_split(),
-                   names=("A", "B"), title="t", top=6)  # fmt: skip
+                   names=("A", "B"), title="t", text=CAPTIONS, top=6)  # fmt: skip
     assert [shown.task for shown in made.shown] == [t for t in ("i2t", "t2i", "i2i", "t2t")
                                                     for _ in range(2)]  # fmt: skip
     for shown in made.shown:
@@ -257,15 +259,37 @@ def test_relevant_items_share_a_label_and_come_from_the_database(tmp_path):
 def test_tags_stand_in_for_captions(tmp_path):
     pairs = made_pairs(tmp_path, captions=False)
     made = gallery(pairs, by_label(pairs), by_label(pairs), made_split(), names=("A", "B"),
-                   title="t")  # fmt: skip
+                   title="t", text=CAPTIONS)  # fmt: skip
     assert made.shown[-1].query.text.endswith("0, 1, 2, 3, 4, 5, 6, 7, 8, 2 more")
+
+
+def test_the_gallery_shows_what_the_methods_saw(tmp_path):
+    """Tags where the tags were the features, else the caption that was drawn, not the first."""
+    pairs = made_pairs(tmp_path)
+    pairs.captions[:] = [["first", "second", "third"]] * len(pairs)
+    pairs = replace(pairs, tags=np.eye(30, 4, dtype=np.uint8), tag_names=list("wxyz"))
+    texts = {}
+    for kind in ("tags", "transformer"):
+        made = gallery(pairs, by_label(pairs), by_label(pairs), made_split(), names=("A", "B"),
+                       title="t", text={"kind": kind, "caption_seed": 1}, queries=6)  # fmt: skip
+        texts[kind] = {shown.query.text for shown in made.shown if shown.task[0] == "t"}
+    assert texts == {"tags": {*"wxyz", "no tag"}, "transformer": {"first", "second", "third"}}
+
+
+def test_a_query_is_shown_with_its_labels_and_a_hit_with_those_it_shares(tmp_path):
+    pairs = made_pairs(tmp_path)
+    made = gallery(pairs, by_label(pairs), by_label(pairs, 0.5), made_split(), names=("A", "B"),
+                   title="t", text=CAPTIONS)  # fmt: skip
+    for shown in made.shown:
+        for item in (item for ranking in shown.rankings for item in ranking.items):
+            assert item.shared == (shown.labels if item.relevant else [])
 
 
 def test_images_that_cannot_be_read_leave_a_place(tmp_path):
     pairs = made_pairs(tmp_path)
     shutil.rmtree(tmp_path / "photos")
     made = gallery(pairs, by_label(pairs), by_label(pairs), made_split(), names=("A", "B"),
-                   title="t")  # fmt: skip
+                   title="t", text=CAPTIONS)  # fmt: skip
     images = [item.image for shown in made.shown if shown.task == "t2i"
               for item in shown.rankings[0].items]  # fmt: skip
     assert None in images and any(images)
@@ -275,7 +299,8 @@ def test_real_valued_codes_are_refused(tmp_path):
     pairs = made_pairs(tmp_path)
     real = Codes([0], np.zeros((1, 30, 4), np.float32), np.zeros((1, 30, 4), np.float32))
     with pytest.raises(InputError, match="LDR has real values"):
-        gallery(pairs, by_label(pairs), real, made_split(), names=("CMIMH", "LDR"), title="t")
+        gallery(pairs, by_label(pairs), real, made_split(), names=("CMIMH", "LDR"), title="t",
+                text=CAPTIONS)  # fmt: skip
 
 
 # --- in a browser ---------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from transformers import BertModel
 
 from pipeline.errors import InputError
 from pipeline.features import text, text_encoders
+from pipeline.features.captions import draw_captions
 from pipeline.store import Pairs, Provenance, open_features
 
 MADE = Provenance("test")
@@ -55,9 +56,9 @@ def test_features_are_in_pair_order_and_do_not_depend_on_the_batches(tmp_path, m
 
 def test_the_caption_is_drawn_by_its_seed_alone_and_every_caption_can_be():
     pairs = drawn_pairs(400)
-    drawn = text.draw_captions(pairs, 1)
+    drawn = draw_captions(pairs, 1)
     chosen = [group.index(one) for group, one in zip(pairs.captions, drawn, strict=True)]
-    assert drawn == text.draw_captions(pairs, 1) != text.draw_captions(pairs, 2)
+    assert drawn == draw_captions(pairs, 1) != draw_captions(pairs, 2)
     assert min(np.bincount(chosen, minlength=3)) > 90
 
 
@@ -154,7 +155,7 @@ def test_pairs_without_captions_are_an_error(tmp_path):
     pairs = drawn_pairs(3)
     pairs.captions[1] = []
     with pytest.raises(InputError, match="1 pairs have no caption, first '1'"):
-        text.draw_captions(pairs, 0)
+        draw_captions(pairs, 0)
     pairs.captions = None
     with pytest.raises(InputError, match="need captions, and this data set's pairs have none"):
         features_of(pairs, tmp_path / "t.h5", **TINY)

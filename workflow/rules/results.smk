@@ -13,6 +13,7 @@ rule table:
     output:
         csv=report(
             f"{RESULTS}/{{only}}{{experiment}}.csv",
+            caption="../report/table.rst",
             category="Tables",
             labels={"result": "{experiment}", "form": "long CSV"},
         ),
@@ -29,6 +30,7 @@ rule table:
         ENVIRONMENT
     params:
         spec=lambda w: json.dumps(spec_of(w)),
+        title=lambda w: config["experiments"][w.experiment]["title"],
     shell:
         "python -m pipeline table --spec {params.spec:q} --out {output.csv:q} --log {log:q}"
 
@@ -40,6 +42,7 @@ rule figure:
     output:
         png=report(
             f"{RESULTS}/{{only}}{{experiment}}.png",
+            caption="../report/figure.rst",
             category="Figures",
             labels={"result": "{experiment}", "form": "picture"},
         ),
@@ -58,6 +61,7 @@ rule figure:
         ENVIRONMENT
     params:
         spec=lambda w: json.dumps(spec_of(w)),
+        title=lambda w: config["experiments"][w.experiment]["title"],
     shell:
         "python -m pipeline figure --spec {params.spec:q} --out {output.png:q} --log {log:q}"
 
@@ -66,11 +70,15 @@ rule report:
     input:
         results=[path for e in reported() for path in results_of(e)],
         gallery=[path for g in galleries() for path in gallery_files(g)],
-        config=f"{workflow.basedir}/config.yaml",
+        commented=f"{workflow.basedir}/config.yaml",
         code=sources("pipeline.results.front_page"),
         templates=data_of("results/templates"),
     output:
-        report(f"{RESULTS}/report.html", category="Front page"),
+        report(
+            f"{RESULTS}/report.html",
+            caption="../report/report.rst",
+            category="Front page",
+        ),
     log:
         "logs/results/report.log",
     localrule: True
@@ -79,9 +87,12 @@ rule report:
     params:
         results=[f"{RESULTS}/{e}.json" for e in reported()],
         galleries=json.dumps(galleries()),
+        config=json.dumps(config),
+        choices=json.dumps(plan.choices(config, reported())),
     shell:
         "python -m pipeline report --results {params.results:q} --galleries {params.galleries:q}"
-        " --config {input.config:q} --out {output:q} --log {log:q}"
+        " --commented {input.commented:q} --config {params.config:q}"
+        " --choices {params.choices:q} --out {output:q} --log {log:q}"
 
 
 rule verify:
