@@ -1,0 +1,145 @@
+"""The plan of the paper's run: jobs, optimiser steps, and time and disk that they would take.
+
+    python -m benchmarks.paper_run [--rows 1000]
+
+Prints Markdown. Trainings by gradient descent are timed on one core (CPU time) over few passes of
+``--rows`` pairs with the paper's dimensions, and extrapolated linearly to the config's passes and
+pairs; shallow ones are timed at two sizes. Nothing here was measured on a GPU: its hours are
+optimiser steps times ``STEP``, an assumption.
+"""
+
+import argparse
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from pipeline import plan
+from pipeline.methods import create
+
+STEP = 0.01  # s of a GPU per optimiser step: networks this small wait for kernels to start
+PAIRS = {"mirflickr25k": 20_015, "nuswide": 186_577, "coco2017": 122_218}
+TEXT = {"tags": {"mirflickr25k": 1386, "nuswide": 1000}, "tags-1000": 1000, "bert": 768}
+IMAGE = {"alexnet": 4096, "vgg19": 4096, "sift-bow": 500}
+FEW = {"epochs": 1, "rounds": 1, "teacher_epochs": 1, "teacher_rounds": 1, "min_steps": 1}
+
+
+def passes(method: str, params: Mapping[str, Any], rows: int) -> float | None:
+    """How often a fit goes over its training pairs; None for what no gradient trains."""
+    get = params.get
+    if method == "cmimh":
+        return max(get("epochs"), get("min_steps") / -(-rows // get("batch_size")))
+    if method == "mgah":
+        return get("epochs") + 3 * get("rounds")
+    if method == "ukd_ss":
+        return get("epochs") + get("teacher_epochs") + 3 * get("teacher_rounds")
+    if method == "udcmh":
+        return get("epochs") * get("rounds")
+    if method == "ldr":
+        return 2 * get("epochs")
+    return get("epochs") if method == "djsrh" else None
+
+
+def cpu_seconds(method: str, bits: int, rows: int, params: Mapping[str, Any]) -> float:
+    """CPU time of one fit on drawn features of 1,024 and 1,386 dimensions."""
+    rng = np.random.default_rng(0)
+    latent = rng.standard_normal((rows, 40))
+    image = np.maximum(latent @ rng.standard_normal((40, 1024)), 0).astype(np.float32)
+    text = (latent @ rng.standard_normal((40, 1386)) > 9).astype(np.float32)
+    hasher = create(method, bits=bits, seed=0, **params)
+    start = time.process_time()
+    hasher.fit(image, text)
+    return time.process_time() - start
+
+
+def costs(config: Mapping[str, Any], rows: int) -> dict[str, tuple[float, float]]:
+    """method -> CPU seconds of a fit that does not grow, and per pair (and pass, if it has any)."""
+    found = {}
+    for method in sorted({plan.parse_name(s.method)[0] for s in plan.all_settings(config)}):
+        usual = create(method, bits=32, seed=0, **config["methods"].get(method, {})).params()
+        own = {k: v for k, v in usual.items() if k not in ("bits", "seed")}
+        if passes(method, usual, rows) is None:
+            small, large = (cpu_seconds(method, 32, n, own) for n in (rows // 2, rows))
+            per_row = max(large - small, 0) / (rows / 2)
+            found[method] = max(large - per_row * rows, 0.0), per_row
+            continue
+        short = own | {k: v for k, v in FEW.items() if k in own}
+        longer = short | {k: 2 for k in FEW if k in own and k != "min_steps"}
+        on = {"device": "cpu"} if "device" in own else {}
+        once, twice = (cpu_seconds(method, 32, rows, p | on) for p in (short, longer))
+        more = passes(method, longer, rows) - passes(method, short, rows)
+        per_row = max(twice - once, 0) / more / rows
+        found[method] = max(once - per_row * rows * passes(method, short, rows), 0.0), per_row
+    return found
+
+
+def training_pairs(config: Mapping[str, Any], setting: plan.Setting) -> int:
+    """The pairs that one setting trains on."""
+    split, pairs = plan.split_params(config, setting.split), PAIRS[setting.dataset]
+    if isinstance(split["train"], int):
+        return split["train"]
+    query = split["query"] * pairs if split["query"] < 1 else split["query"]
+    return int(pairs - query - split.get("validation", 0))
+
+
+def trainings(config: Mapping[str, Any], rows: int) -> list[str]:
+    """The table of trainings: settings, steps, and hours, by method."""
+    measured, table = costs(config, rows), defaultdict(lambda: np.zeros(4))
+    seeds = len(config["seeds"])
+    for setting in plan.all_settings(config):
+        name, params = plan.method_params(config, setting.method)
+        usual = create(name, bits=setting.bits, seed=0, **params).params()
+        n = training_pairs(config, setting)
+        times = passes(name, usual, n)
+        steps = 0 if times is None else times * -(-n // usual["batch_size"])
+        fixed, per_row = measured[name]
+        seconds = fixed + per_row * n * (1 if times is None else times)
+        table[name] += seeds * np.array([1 / seeds, steps, seconds / 3600, steps * STEP / 3600])
+    lines = ["| method | settings | optimiser steps | core hours | GPU hours |",
+             "|---|---:|---:|---:|---:|"]  # fmt: skip
+    rows_of = [*table.items(), ("all", sum(table.values()))]
+    return lines + [
+        f"| {plan.label(name)} | {r[0]:.0f} | {r[1]:,.0f} | {r[2]:.1f} | {r[3]:.1f} |"
+        for name, r in rows_of
+    ]
+
+
+def disk(config: Mapping[str, Any]) -> Counter:
+    """Bytes below the artefacts folder, from shapes: no file is compressed."""
+    found, seeds, settings = Counter(), len(config["seeds"]), plan.all_settings(config)
+    for dataset, name in {(s.dataset, s.features) for s in settings}:
+        entry, n = config["features"][name], PAIRS[dataset]
+        found[f"{dataset}/image/{entry['image']}"] = n * IMAGE[entry["image"]] * 4
+        width = TEXT[entry["text"]]
+        width = width if isinstance(width, int) else width[dataset]
+        found[f"{dataset}/text/{entry['text']}"] = n * width * 4
+    by_stage = Counter({"features": sum(found.values())})
+    for dataset, name, _ in {(s.dataset, s.features, s.split) for s in settings}:
+        components = config["features"][name].get("image_pca", 0)
+        by_stage["PCA, every seed its own"] += seeds * PAIRS[dataset] * components * 4
+    for s in settings:
+        real = plan.parse_name(s.method)[0] == "ldr"
+        by_stage["codes"] += (
+            2 * seeds * PAIRS[s.dataset] * (s.bits * 4 if real else -(-s.bits // 8))
+        )
+    return by_stage
+
+
+def main() -> None:
+    """Print the plan."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1000, help="pairs of the timed fits")
+    rows = parser.parse_args().rows
+    config = yaml.safe_load(Path("config.yaml").read_text())
+    print(*trainings(config, rows), sep="\n")
+    print("\n| below data/artefacts | GB |\n|---|---:|")
+    for stage, size in disk(config).items():
+        print(f"| {stage} | {size / 1e9:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
