@@ -9,6 +9,7 @@ optimiser steps times ``STEP``, an assumption.
 """
 
 import argparse
+import inspect
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -44,6 +45,12 @@ def passes(method: str, params: Mapping[str, Any], rows: int) -> float | None:
     return get("epochs") if method == "djsrh" else None
 
 
+def parameters(method: str, bits: int, params: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a method, its own defaults included."""
+    hasher = create(method, bits=bits, seed=0, **params)
+    return {name: getattr(hasher, name) for name in inspect.signature(type(hasher)).parameters}
+
+
 def cpu_seconds(method: str, bits: int, rows: int, params: Mapping[str, Any]) -> float:
     """CPU time of one fit on drawn features of 1,024 and 1,386 dimensions."""
     rng = np.random.default_rng(0)
@@ -60,7 +67,7 @@ def costs(config: Mapping[str, Any], rows: int) -> dict[str, tuple[float, float]
     """method -> CPU seconds of a fit that does not grow, and per pair (and pass, if it has any)."""
     found = {}
     for method in sorted({plan.parse_name(s.method)[0] for s in plan.all_settings(config)}):
-        usual = create(method, bits=32, seed=0, **config["methods"].get(method, {})).params()
+        usual = parameters(method, 32, config["methods"].get(method) or {})
         own = {k: v for k, v in usual.items() if k not in ("bits", "seed")}
         if passes(method, usual, rows) is None:
             small, large = (cpu_seconds(method, 32, n, own) for n in (rows // 2, rows))
@@ -92,7 +99,7 @@ def trainings(config: Mapping[str, Any], rows: int) -> list[str]:
     seeds = len(config["seeds"])
     for setting in plan.all_settings(config):
         name, params = plan.method_params(config, setting.method)
-        usual = create(name, bits=setting.bits, seed=0, **params).params()
+        usual = parameters(name, setting.bits, params)
         n = training_pairs(config, setting)
         times = passes(name, usual, n)
         steps = 0 if times is None else times * -(-n // usual["batch_size"])

@@ -18,12 +18,17 @@ _ESCAPES = {
 
 
 def render(view: View) -> str:
-    """The view as a ``table*`` environment; the paper's numbers stand below ours, smaller."""
+    """The view as a ``table*`` environment; the paper's numbers stand below ours, smaller.
+
+    Small enough that the largest table of the paper, 28 rows of nine numbers with the paper's, fits
+    a page of a journal in two columns.
+    """
     stub = len(view.row_keys)
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table*}",
         r"\centering",
+        r"\scriptsize\setlength{\tabcolsep}{2pt}",
         rf"\caption{{{_escaped(view.title)}. {_escaped(' '.join(view.notes))}}}",
         rf"\begin{{tabular}}{{{'l' * stub}{'r' * len(view.columns)}}}",
         r"\toprule",
@@ -88,7 +93,7 @@ def _ours(cell: Cell) -> str:
     number = _escaped(cell.ours)
     marked = {0: number, 1: rf"\textbf{{{number}}}", 2: rf"\underline{{{number}}}"}[cell.best]
     dagger = r"$^\dagger$" if cell.as_good else ""
-    spread = rf"\,{{\scriptsize$\pm$\,{cell.std}}}" if cell.std else ""
+    spread = rf"{{\tiny$\pm${cell.std}}}" if cell.std else ""
     return marked + dagger + spread
 
 
@@ -96,8 +101,8 @@ def _printed(cell: Cell) -> str:
     if not cell.paper:
         return ""
     star = r"$^\ast$" if cell.beyond_noise else ""
-    difference = f" ({_escaped(cell.difference)}{star})" if cell.difference else ""
-    return rf"{{\scriptsize {_escaped(cell.paper)}{difference}}}"
+    difference = rf"\,{_escaped(cell.difference)}{star}" if cell.difference else ""
+    return rf"{{\tiny {_escaped(cell.paper)}{difference}}}"
 
 
 def _escaped(text: str) -> str:

@@ -1,6 +1,8 @@
 """The long table, its comparison with the paper, and its Markdown and LaTeX views."""
 
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -317,6 +319,27 @@ def test_latex_is_well_formed(three, tmp_path):
         {"dataset": "nuswide", "method": "CVH", "bits": 16, "missing": "50 % of it_is & gone"}
     )
     check_latex(latex.render(view(three, long_table(three))))
+
+
+def test_table_3_of_the_paper_fits_a_page_of_a_journal(tmp_path):
+    """252 numbers with the paper's below, on a page of two columns of 252 points."""
+    if not shutil.which("pdflatex"):
+        pytest.skip("needs LaTeX (packages texlive-latex-base and texlive-latex-recommended)")
+    made = [cell(tmp_path, dataset=d, method=m, bits=b, number=b)
+            for d in ("mirflickr25k", "nuswide", "coco2017")
+            for m in ("CVH", "PDH", "CMFH", "ACQ", "FSH", "DJSRH", "CMIMH")
+            for b in (16, 32, 48)]  # fmt: skip
+    asked = spec(made, paper="table3", tasks=["i2t", "t2i", "i2i", "t2t"])
+    write_table(asked, tmp_path / "table3.csv")
+    page = r"\textwidth=516pt\textheight=696pt\oddsidemargin=-20pt\topmargin=-60pt"
+    (tmp_path / "page.tex").write_text(
+        rf"\documentclass{{article}}\usepackage{{booktabs}}{page}"
+        r"\begin{document}\input{table3}\end{document}"
+    )
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "page.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "Overfull" not in done.stdout and "too large" not in done.stdout, done.stdout
 
 
 def test_two_values_for_one_cell_are_refused(three):
