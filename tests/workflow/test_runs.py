@@ -175,7 +175,7 @@ SMALLER = {
         ],
         "bits": [32],
     },
-    "table7": {"bits": [128]},
+    "table7": {"methods": [{"method": "ldr", "bits": 200}, "cmimh"], "bits": [128]},
     "table8": {"methods": ["cvh", "fsh", "cre", "cmimh"], "bits": [32]},
     "table9": {"train": [100, 200], "bits": [32]},
     "figure1": {"sweep": {"w_inter": [0.5, 5.0]}},
