@@ -7,6 +7,7 @@ from pipeline.tether import tether
 if __name__ == "__main__":
     tether()  # before anything that takes time to import
 
-    from pipeline.cli import main
+    from pipeline.cli import hush_hdf5, main
 
+    hush_hdf5()
     sys.exit(main())

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import platform
-import re
 import resource
 import sys
 import time
@@ -338,12 +337,22 @@ def _peak_memory() -> int:
 
 
 def _sentence(error: OSError) -> str:
-    """What the operating system said of which file, also where HDF5 wraps it in its own words."""
-    wrapped = re.search(r"filename = '([^']*)'.* errno = (\d+)", str(error), re.DOTALL)
-    if wrapped:
-        return f"{wrapped[1]}: {os.strerror(int(wrapped[2]))}"
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}"
+
+
+def hush_hdf5() -> None:
+    """HDF5 complains once more, with a traceback, when it lets go of a file it could not write."""
+
+    def ignored(unraisable: Any) -> None:
+        if "h5py" not in str(unraisable.object):
+            sys.__unraisablehook__(unraisable)
+
+    def printed(kind: type, error: BaseException, trace: Any) -> None:
+        if trace is None or not trace.tb_frame.f_code.co_filename.startswith("h5py/"):
+            sys.__excepthook__(kind, error, trace)
+
+    sys.unraisablehook, sys.excepthook = ignored, printed
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ def whole(path: Path | str) -> Iterator[Path]:
         part.replace(path)
         _sync(path.parent)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a failed write does not know its file
+        if error.errno and error.filename is None:  # a failed write does not know its file
+            error.filename = str(path)
         raise
     finally:
         part.unlink(missing_ok=True)

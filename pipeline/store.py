@@ -7,6 +7,8 @@ versions of the libraries.
 """
 
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -167,7 +169,11 @@ def resumable_feature_writer(
         with h5py.File(path, "r") as file:
             return shape[0] if dict(file.attrs) == attributes else 0
 
-    with continued(path, identity, finished) as attempt, h5py.File(attempt.path, "a") as file:
+    with (
+        _written(path),
+        continued(path, identity, finished) as attempt,
+        h5py.File(attempt.path, "a") as file,
+    ):
         if not attempt.done:
             file.attrs.update(attributes)
             _allocate(file, "features", shape, np.float32)
@@ -435,9 +441,24 @@ def provenance_of(path: Path | str) -> dict[str, Any]:
 @contextmanager
 def _create(path: Path | str, kind: str, provenance: Provenance) -> Iterator[h5py.File]:
     attributes = provenance.attributes
-    with whole(path) as part, h5py.File(part, "w") as file:
+    with _written(path), whole(path) as part, h5py.File(part, "w") as file:
         file.attrs.update({"kind": kind, "layout": LAYOUT, **attributes})
         yield file
+
+
+@contextmanager
+def _written(path: Path | str) -> Iterator[None]:
+    """HDF5 wraps what the operating system says, such as that the disk is full, in its own words.
+
+    Here it becomes the OSError that it was.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        number = re.search(r"errno = (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
 
 
 @contextmanager

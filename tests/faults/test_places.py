@@ -72,7 +72,7 @@ def test_hdf5_on_a_full_disk_is_one_sentence_and_keeps_what_was_there(mine, tiny
     (tiny_disk / "image.h5").write_text("of an earlier run")
     capsys.readouterr()
     assert encode(mine, tiny_disk / "image.h5") == 2
-    assert sentence(capsys).endswith(".part: No space left on device")
+    assert sentence(capsys) == f"error: {tiny_disk}/image.h5: No space left on device"
     assert [p.name for p in tiny_disk.iterdir()] == ["image.h5"]
     assert (tiny_disk / "image.h5").read_text() == "of an earlier run"
 
@@ -230,12 +230,15 @@ def test_workers_that_cannot_hand_over_a_batch_end_in_a_sentence():
     assert "\n" not in str(caught.value)
 
 
-def test_what_hdf5_says_of_the_operating_system_is_told_in_a_few_words():
-    wrapped = OSError(
-        "[Errno 28] Can't synchronously write data (file write failed: time = now\n, "
-        "filename = '/a/.b.part', file descriptor = 4, errno = 28, error message = 'No space')"
-    )
-    assert cli._sentence(wrapped) == "/a/.b.part: No space left on device"
+@pytest.mark.parametrize("kind", [OSError, RuntimeError])
+def test_what_hdf5_says_of_the_operating_system_is_told_in_a_few_words(tmp_path, kind):
+    wrapped = "Can't decrement id ref count (file write failed: time = now, errno = 28, error ...)"
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        store.feature_writer(tmp_path / "f.h5", (1, 1), Provenance("t")),
+    ):
+        raise kind(wrapped)
+    assert cli._sentence(caught.value) == f"{tmp_path}/f.h5: No space left on device"
 
 
 def test_a_cut_hdf5_file_of_our_own_is_named(mine, capsys):
