@@ -75,12 +75,18 @@ class Networks(nn.Module):
             encoder.biases[-1].sub_(z.mean(dim=1, keepdim=True)).mul_(scale)
 
     def objective(
-        self, x: Sequence[Tensor], weights: dict[str, Tensor], draw: Draw, samples: int
+        self,
+        x: Sequence[Tensor],
+        seen: Sequence[Tensor],
+        weights: dict[str, Tensor],
+        draw: Draw,
+        samples: int,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What to minimise (S,), and the value (S,) of every term that some model weighs,
         with the balance and mean abs(p - 1/2) always.
 
         x        the two views of the mini-batch, (S, B, d)
+        seen     what the encoders see of them
         weights  name -> (S,); a term that no model weighs is not computed
         draw     the noise: shape -> uniform (S, *shape)
         samples  pairs of sampled codes that the critic sees; 0: it sees the Bernoulli means
@@ -90,7 +96,7 @@ class Networks(nn.Module):
         log-likelihood (the squared error summed over features), critics by the bound, classifiers
         by their logistic loss.
         """
-        z = [encoder(view) for encoder, view in zip(self.encoder, x, strict=True)]
+        z = [encoder(view) for encoder, view in zip(self.encoder, seen, strict=True)]
         p = [torch.sigmoid(logits) for logits in z]
         noise = draw((4, *z[0].shape[1:])).unbind(dim=1)
         terms, total = {}, torch.zeros(len(z[0]), device=z[0].device)

@@ -117,7 +117,9 @@ class Training:
 
     def _step(self, rows: Sequence[Tensor], weights: dict[str, Tensor]) -> dict[str, Tensor]:
         samples = 0 if self.first.critic == "mean" else int(self.first.critic)
-        total, terms = self.networks.objective(self._batch(rows), weights, self._draw, samples)
+        x = self._batch(rows)
+        seen = [self._part_of(view) for view in x]
+        total, terms = self.networks.objective(x, seen, weights, self._draw, samples)
         self.optimiser.zero_grad(set_to_none=True)
         total.sum().backward()
         self.optimiser.step()
@@ -141,6 +143,11 @@ class Training:
             (torch.stack([x[r] for x, r in zip(view, rows, strict=True)]) - mean) * factor
             for view, (mean, factor) in zip(self.views, self.scalers, strict=True)
         ]
+
+    def _part_of(self, view: Tensor) -> Tensor:
+        """The view with a share ``hide`` of its entries at their mean, the others scaled up."""
+        hide = self.first.hide
+        return view * (self._draw(view.shape[1:]) >= hide) / (1 - hide) if hide else view
 
     def _draw(self, shape: Sequence[int]) -> Tensor:
         """U(0, 1) noise (S, *shape), each model from its own stream."""

@@ -43,6 +43,8 @@ class CMIMH(Hasher):
     scaling     power of its standard deviation that each feature is divided by: 0 keeps the
                 spectrum of a view, 1 flattens it
     spread      standard deviation of the logits at the start
+    hide        share of the features that the encoders do not get to see in training, drawn anew
+                for every mini-batch; decoders still have to restore all of them
     hidden      width of encoders and decoders; judge: width of critics and classifiers
     may_collapse  collapsed codes are an answer, with a warning, and not an error: for ablations
     device      'auto', 'cpu', 'cuda'
@@ -55,8 +57,8 @@ class CMIMH(Hasher):
         *,
         critic: Literal["mean"] | int = "mean",
         encoder: Literal["mlp", "linear"] = "mlp",
-        w_intra: float = 60.0,
-        w_inter: float = 5.0,
+        w_intra: float = 80.0,
+        w_inter: float = 10.0,
         w_gap: float = 8.0,
         w_tc: float = 0.05,
         w_balance: float = 0.3,
@@ -72,6 +74,7 @@ class CMIMH(Hasher):
         warm_up: float = 1.0,
         scaling: float = 0.75,
         spread: float = 3.0,
+        hide: float = 0.1,
         hidden: int = 1024,
         judge: int = 512,
         may_collapse: bool = False,
@@ -85,7 +88,7 @@ class CMIMH(Hasher):
         self.lr, self.lr_decoder = lr, lr_decoder
         self.momentum, self.weight_decay = momentum, weight_decay
         self.optimiser, self.anneal, self.warm_up = optimiser, anneal, warm_up
-        self.scaling, self.spread = scaling, spread
+        self.scaling, self.spread, self.hide = scaling, spread, hide
         self.hidden, self.judge = hidden, judge
         self.may_collapse = may_collapse
         self.device = device

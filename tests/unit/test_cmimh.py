@@ -159,6 +159,7 @@ def objective(weights: dict[str, float], samples: int = 0):
     named = dict.fromkeys(("intra", "inter", "gap", "tc", "balance"), 0.0) | weights
     total, terms = networks.objective(
         x,
+        x,
         {name: torch.tensor([value]) for name, value in named.items()},
         lambda shape: torch.rand((1, *shape), generator=torch_generator),
         samples,
@@ -424,6 +425,43 @@ def test_weights_of_terms_summed_over_bits_shrink_with_the_bits(toy):
     ]
     for name, share in {"gap": 4, "balance": 4, "intra": 1, "inter": 1, "tc": 1}.items():
         torch.testing.assert_close(weights[0][name], share * weights[1][name])
+
+
+def training(toy, **changed) -> Training:
+    """One small model in training on the toy set."""
+    images, texts = ([view] for view in toy[:2])
+    return Training([CMIMH(8, 0, **SMALL | changed)], images, texts, torch.device("cpu"))
+
+
+def test_a_share_of_the_features_is_hidden_and_the_mean_kept(toy):
+    part = training(toy, hide=0.25)._part_of(torch.ones(1, 400, 500))
+    assert float((part == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
+    assert float(part.mean()) == pytest.approx(1.0, abs=0.01)
+
+
+def test_decoders_have_to_restore_what_is_hidden():
+    networks = Networks(1, (7, 5), 4, coder=[8, 8], hidden=8, judge=8)
+    networks.initialise([torch.Generator().manual_seed(0)])
+    x = [numbers(1, 20, 7).float(), numbers(1, 20, 5, seed=1).float()]
+    weights = dict.fromkeys(("inter", "gap", "tc", "balance"), torch.zeros(1))
+
+    def restored(target):
+        nothing = [torch.zeros_like(view) for view in x]
+        noise = torch.Generator().manual_seed(0)
+        return networks.objective(
+            target,
+            nothing,
+            weights | {"intra": torch.ones(1)},
+            lambda shape: torch.rand((1, *shape), generator=noise),
+            0,
+        )[1]["intra"].detach()
+
+    assert float(restored(x)) > 10 * float(restored([0.1 * view for view in x]))
+
+
+def test_nothing_hidden_is_the_view_itself(toy):
+    view = torch.ones(1, 4, 5)
+    assert training(toy, hide=0.0)._part_of(view) is view
 
 
 def test_fewer_rows_than_a_mini_batch_are_one_mini_batch(toy):
