@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.reference_data import Retrieval, load
+from pipeline import plan
 from pipeline.evaluation import evaluate, evaluate_real
 from pipeline.files import write_text
 from pipeline.methods import available, create
@@ -194,10 +195,10 @@ def cell(method: str, seeds: pd.Series, reference: float | None) -> str:
 
 def label(method: str) -> str:
     """The method's name, marked where it had to be made from a description; then its variant."""
-    hasher, variant = type(made(method, 1, 0)), method.partition("-")[2]
-    remade = "re-implementation" in hasher.__doc__.lower()
+    name, _, variant = method.partition("-")
+    remade = "re-implementation" in type(made(method, 1, 0)).__doc__.lower()
     notes = ["re-implementation"] * remade + [variant] * bool(variant)
-    return f"{hasher.__name__} ({', '.join(notes)})" if notes else hasher.__name__
+    return f"{plan.label(name)} ({', '.join(notes)})" if notes else plan.label(name)
 
 
 def cost_table(costs: pd.DataFrame) -> str:
