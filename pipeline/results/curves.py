@@ -84,7 +84,7 @@ def draw(spec: Spec, data: "pd.DataFrame") -> "Figure":
         axes.set_title(" · ".join(label("", key[k]) for k in DATA[:2] if key[k]))
         axes.set_xlabel(_x_label(spec, kind) if i == len(rows) - 1 else "")
         axes.set_ylabel(_y_label(spec, kind) if j == 0 else "")
-    _legend(figure, grid, series)
+    _legend(figure, grid, series, _legend_title(spec))
     return figure
 
 
@@ -168,12 +168,20 @@ def _panel_of(cell: Mapping[str, Any], task: str) -> Point:
 
 def _name(spec: Spec, cell: Mapping[str, Any]) -> str:
     """What tells the cell's curve from the others in its panel."""
-    telling = [
-        key
-        for key in ("method", "bits", *extra_columns(spec))
-        if len({shown(other.get(key)) for other in spec["cells"]}) > 1
-    ]
-    return ", ".join(shown(cell.get(key)) for key in telling) or cell["method"]
+    return ", ".join(shown(cell.get(key)) for key in _telling(spec)) or cell["method"]
+
+
+def _telling(spec: Spec) -> list[str]:
+    """The keys in which the cells of a panel differ."""
+    keys = ("method", "bits", *extra_columns(spec))
+    return [key for key in keys if len({shown(cell.get(key)) for cell in spec["cells"]}) > 1]
+
+
+def _legend_title(spec: Spec) -> str | None:
+    """What the curves differ in, where their names alone do not say it."""
+    telling = _telling(spec)
+    own = spec["kind"] != "sweep" and len(telling) == 1 and telling[0] in extra_columns(spec)
+    return telling[0].replace("_", " ") if own else None
 
 
 # --- drawing ------------------------------------------------------------------------------------
@@ -225,16 +233,19 @@ def _enough(count: int) -> np.ndarray:
 
 
 def _steps(axes: "Axes", curve: "pd.DataFrame", name: str, look: Look, shift: float) -> None:
-    y = curve["y"].to_numpy(float)
+    y, std = curve["y"].to_numpy(float), curve["std"].to_numpy(float)
     edges = np.append(curve["x"].to_numpy(float), 1.0)
-    axes.stairs(y, edges, color=look.color, alpha=0.15, fill=True)
+    band = {"color": look.color, "alpha": 0.18, "linewidth": 0, "fill": True}
+    axes.stairs(y + std, edges, baseline=np.maximum(y - std, 0), **band)
     axes.stairs(y, edges, color=look.color, linestyle=look.dash, linewidth=look.width, label=name)
 
 
 def _logarithmic(axes: "Axes", x: np.ndarray) -> None:
-    """A logarithmic axis; zero, where it is among the weights, stands left of a linear stretch."""
+    """A logarithmic axis with a tick at each weight; zero stands left of a linear stretch."""
     if (x > 0).all():
         axes.set_xscale("log")
+        axes.set_xticks(np.unique(x), [f"{value:g}" for value in np.unique(x)])
+        axes.minorticks_off()
     else:
         axes.set_xscale("symlog", linthresh=float(x[x > 0].min(initial=1.0)), linscale=0.5)
 
@@ -247,7 +258,7 @@ def _y_label(spec: Spec, kind: Kind) -> str:
     return kind.y or spec["metrics"][0]
 
 
-def _legend(figure: "Figure", grid: np.ndarray, series: Sequence[str]) -> None:
+def _legend(figure: "Figure", grid: np.ndarray, series: Sequence[str], title: str | None) -> None:
     """One legend below all panels, in the order of the experiment."""
     handles: dict[str, Any] = {}
     for axes in grid.flat:
@@ -255,8 +266,9 @@ def _legend(figure: "Figure", grid: np.ndarray, series: Sequence[str]) -> None:
             handles.setdefault(name, handle)
     if handles:
         chosen = [name for name in series if name in handles]
+        lines = -(-len(chosen) // (1 + 2 * grid.shape[1]))
         figure.legend(
             [handles[name] for name in chosen], [label("", name) for name in chosen],
-            loc="outside lower center", handlelength=2.8,
-            ncols=min(len(chosen), 1 + 2 * grid.shape[1]),
+            loc="outside lower center", handlelength=2.8, title=title,
+            ncols=-(-len(chosen) // lines),
         )  # fmt: skip
