@@ -114,10 +114,9 @@ def trainings(config: Mapping[str, Any], rows: int) -> list[str]:
         table[name] += seeds * np.array([1 / seeds, steps, seconds / 3600, steps * STEP / 3600])
     lines = ["| method | settings | optimiser steps | core hours | GPU hours |",
              "|---|---:|---:|---:|---:|"]  # fmt: skip
-    rows_of = [*table.items(), ("all", sum(table.values()))]
+    rows_of = [*((plan.label(name), r) for name, r in table.items()), ("all", sum(table.values()))]
     return lines + [
-        f"| {plan.label(name)} | {r[0]:.0f} | {r[1]:,.0f} | {r[2]:.1f} | {r[3]:.1f} |"
-        for name, r in rows_of
+        f"| {name} | {r[0]:.0f} | {r[1]:,.0f} | {r[2]:.1f} | {r[3]:.1f} |" for name, r in rows_of
     ]
 
 
