@@ -6,9 +6,12 @@ package that made it and, as JSON, the parameters, the paths and digests of its 
 versions of the libraries.
 """
 
+import errno
 import json
+import math
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -149,7 +152,8 @@ def feature_writer(
     path: Path | str, shape: tuple[int, ...], provenance: Provenance
 ) -> Iterator["FeatureWriter"]:
     """Stream features of ``shape`` (n, d) or (seeds, n, d) into a file that appears when whole."""
-    with _create(path, "features", provenance) as file:
+    _check_room(Path(path), 4 * math.prod(shape))
+    with _create(path, "features", provenance, streamed=True) as file:
         features = file.create_dataset("features", shape, np.float32)
         yield FeatureWriter(features, file.create_dataset("valid", shape[-2:-1], bool))
 
@@ -439,11 +443,28 @@ def provenance_of(path: Path | str) -> dict[str, Any]:
 
 
 @contextmanager
-def _create(path: Path | str, kind: str, provenance: Provenance) -> Iterator[h5py.File]:
+def _create(
+    path: Path | str, kind: str, provenance: Provenance, *, streamed: bool = False
+) -> Iterator[h5py.File]:
+    """A file that appears when whole; put together in memory first unless it is ``streamed``.
+
+    HDF5 may end the process, without a word, when it closes a file on a full disk.
+    """
     attributes = provenance.attributes
-    with _written(path), whole(path) as part, h5py.File(part, "w") as file:
+    how = {} if streamed else {"driver": "core", "backing_store": False}
+    with _written(path), whole(path) as part, h5py.File(part, "w", **how) as file:
         file.attrs.update({"kind": kind, "layout": LAYOUT, **attributes})
         yield file
+        if not streamed:
+            file.flush()
+            part.write_bytes(file.id.get_file_image())
+
+
+def _check_room(path: Path, size: int) -> None:
+    """Raise OSError when the disk has no room for ``size`` bytes more, before any is written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 @contextmanager
