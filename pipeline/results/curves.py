@@ -216,7 +216,10 @@ def _line(axes: "Axes", curve: "pd.DataFrame", name: str, look: Look, shift: flo
         x, y, label=name, color=look.color, linestyle=look.dash, linewidth=look.width,
         marker=look.marker, markersize=4, markevery=_markers(len(x), shift),
     )  # fmt: skip
-    axes.fill_between(x, y - std, y + std, color=look.color, alpha=0.18, linewidth=0)
+    low, high = np.maximum(y - std, 0), y + std
+    if (y <= 1).all():  # shares: no band beyond what they can be
+        high = np.minimum(high, 1)
+    axes.fill_between(x, low, high, color=look.color, alpha=0.18, linewidth=0)
 
 
 def _markers(count: int, shift: float) -> int | tuple[float, float]:
