@@ -25,7 +25,8 @@ class DGCPN(_deep.TwoNetHasher):
     Defaults are the authors' where known: a1, a2, pair_target, SGD at 0.005. Assumed: weight 1 of
     all three losses; neighbours 0.4 n of the n training pairs and P P' times twice their number
     (the authors' 2,000 and 4,000 at n = 5,000, which brings the diagonal to about 2); networks 512
-    wide instead of 4,096: cheaper, and steadier over seeds than 1,024 at this learning rate.
+    wide instead of 4,096: cheaper, and on validation queries (``benchmarks/selection.py``) better
+    than 1,024 (.479 and .370 for .470 and .268 on synth and Wikipedia).
     Features are centred, as in DJSRH.
 
     epochs       passes over the training set
