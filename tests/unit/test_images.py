@@ -409,7 +409,8 @@ def sharded(folder, monkeypatch):
 
 
 def killed_after(batches, pairs, path):
-    process = multiprocessing.get_context("fork").Process(
+    # not forked: a fork of a process whose torch has started threads waits for them for ever
+    process = multiprocessing.get_context("spawn").Process(
         target=extract_and_die, args=(pairs, path, batches)
     )
     process.start()
