@@ -39,10 +39,8 @@ def overlay(demo_overlay, wiki_overlay):
     }
 
 
-@pytest.mark.parametrize(
-    "dataset",
-    [pytest.param("wiki", marks=pytest.mark.slow), pytest.param("scenes", marks=pytest.mark.long)],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("dataset", ["wiki", "scenes"])
 def test_every_method_runs_in_table_3(snakemake, overlay, dataset):
     table3 = {"datasets": [dataset], "methods": available(), "bits": [16]}
     run = snakemake("results/table3.csv", overlay=overlay | {"experiments": {"table3": table3}})
