@@ -7,11 +7,8 @@ from campaign import VICTIMS, campaign, kills, summary
 
 #: one moment each of the rules in which most can be lost
 CHOSEN = (
-    ("draw", "before rename", ".zip"),
-    ("download", "open", ".part"),
     ("encode", "after rename", "kept.json"),
     ("train", "after rename", "checkpoint"),
-    ("table", "before rename", ".tex"),
 )
 
 
