@@ -12,7 +12,7 @@ CHOSEN = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_killed_at_chosen_moments_ends_as_an_undisturbed_one(tmp_path):
     every = {(k.stage, k.moment, k.match): k for k in reversed(kills(200, seed=0))}
     planned = [
