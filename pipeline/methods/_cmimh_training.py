@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag, normalize
 
 from pipeline.files import whole
 from pipeline.methods._cmimh_networks import Networks
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 #: gap outweighed every bit's share of it and the codes collapsed
 REFERENCE_BITS = 16
 CODE = "pipeline.methods.cmimh"
+#: rows that statistics of the training set are taken from
+SAMPLE = 2048
+#: neighbours are sought among at most so many rows, evenly spaced: the search stays linear in n
+CANDIDATES = 20_000
 WEIGHTS = ("intra", "inter", "gap", "tc", "balance")
 
 
@@ -49,6 +54,13 @@ class Training:
         self.epochs = max(self.first.epochs, -(-self.first.min_steps // self.steps))
         self.views = [_tensors(view, device) for view in (images, texts)]
         self.scalers = [_scaler(view, self.first.scaling) for view in self.views]
+        self.some = [torch.arange(min(self.rows, SAMPLE), device=device)] * len(models)
+        self.near = self._neighbors() if self.first.smoothing else []
+        self.levels = [torch.ones(1, device=device)] * 2
+        self.levels = [
+            1 / x.square().mean(dim=(1, 2), keepdim=True).sqrt().clamp_min(1e-15)
+            for x in self._smoothed(self._batch(self.some), self.some)
+        ]
         self.weights = {
             name: torch.tensor([float(getattr(m, f"w_{name}")) for m in models], device=device)
             for name in WEIGHTS
@@ -74,8 +86,7 @@ class Training:
             judge=m.judge,
         ).to(self.device)
         networks.initialise(self.generators)
-        some = [torch.arange(min(self.rows, 2048), device=self.device)] * len(self.models)
-        networks.spread_logits(self._batch(some), m.spread)
+        networks.spread_logits(self._batch(self.some), m.spread)
         return networks
 
     def _optimiser(self) -> torch.optim.Optimizer:
@@ -119,7 +130,8 @@ class Training:
         samples = 0 if self.first.critic == "mean" else int(self.first.critic)
         x = self._batch(rows)
         seen = [self._part_of(view) for view in x]
-        total, terms = self.networks.objective(x, seen, weights, self._draw, samples)
+        target = self._smoothed(x, rows)
+        total, terms = self.networks.objective(target, seen, weights, self._draw, samples)
         self.optimiser.zero_grad(set_to_none=True)
         total.sum().backward()
         self.optimiser.step()
@@ -143,6 +155,37 @@ class Training:
             (torch.stack([x[r] for x, r in zip(view, rows, strict=True)]) - mean) * factor
             for view, (mean, factor) in zip(self.views, self.scalers, strict=True)
         ]
+
+    def _neighbors(self) -> list[Tensor]:
+        """Of every model the nearest other pairs of each of its pairs, indices (n, k)."""
+        found: dict[tuple[int, int], Tensor] = {}
+        for s, views in enumerate(zip(*self.views, strict=True)):
+            key = tuple(map(id, views))
+            if key not in found:
+                scaled = [
+                    (x - mean[s]) * factor[s]
+                    for x, (mean, factor) in zip(views, self.scalers, strict=True)
+                ]
+                found[key] = nearest(scaled, self.first.neighbors)
+        return [found[tuple(map(id, views))] for views in zip(*self.views, strict=True)]
+
+    def _smoothed(self, x: Sequence[Tensor], rows: Sequence[Tensor]) -> list[Tensor]:
+        """What decoders have to restore of ``x``, the views of ``rows``: a share ``smoothing`` of
+        it is the mean of the pair's neighbours, and the whole has mean square 1 again."""
+        share = self.first.smoothing
+        if not share:
+            return list(x)
+        smoothed = []
+        for own, view, (mean, factor), level in zip(
+            x, self.views, self.scalers, self.levels, strict=True
+        ):
+            around = [
+                embedding_bag(near[r], features, mode="mean")
+                for near, r, features in zip(self.near, rows, view, strict=True)
+            ]
+            around = (torch.stack(around) - mean) * factor
+            smoothed.append(torch.lerp(own, around, share) * level)
+        return smoothed
 
     def _part_of(self, view: Tensor) -> Tensor:
         """The view with a share ``hide`` of its entries at their mean, the others scaled up."""
@@ -193,6 +236,32 @@ class Training:
         for mean, factor in self.scalers:
             found.update(mean.cpu().numpy().tobytes() + factor.cpu().numpy().tobytes())
         return found.hexdigest()
+
+
+def nearest(views: Sequence[Tensor], k: int, block: int = 1024) -> Tensor:
+    """Indices (n, k) of the k pairs most like each pair, itself not among them.
+
+    views  both views of the pairs, (n, d_v) and (n, d_t)
+
+    Likeness is the sum of both views' cosines, each divided by its standard deviation over pairs of
+    pairs, so that neither view outvotes the other. With fewer than k others, all of them.
+    """
+    n = len(views[0])
+    if n == 1:
+        return torch.zeros((1, 1), dtype=torch.long, device=views[0].device)
+    unit = []
+    for view in views:
+        x = normalize(view)
+        spread = (x[:SAMPLE] @ x[:SAMPLE].T).std().clamp_min(1e-6)
+        unit.append(x / spread.sqrt())
+    both = torch.cat(unit, dim=1)
+    candidates = torch.arange(0, n, -(-n // CANDIDATES), device=both.device)
+    others, found = both[candidates], []
+    for rows in torch.arange(n, device=both.device).split(block):
+        likeness = both[rows] @ others.T
+        likeness.masked_fill_(candidates == rows[:, None], -math.inf)
+        found.append(candidates[likeness.topk(min(k, len(candidates) - 1), dim=1).indices])
+    return torch.cat(found)
 
 
 def _by_factor(kinds: Sequence[nn.Module]) -> dict[float, list[nn.Parameter]]:

@@ -45,6 +45,8 @@ class CMIMH(Hasher):
     spread      standard deviation of the logits at the start
     hide        share of the features that the encoders do not get to see in training, drawn anew
                 for every mini-batch; decoders still have to restore all of them
+    smoothing   share of what the decoders have to restore that is the mean of the pair's neighbours
+    neighbors   how many: the training pairs most like it in both views together
     hidden      width of encoders and decoders; judge: width of critics and classifiers
     may_collapse  collapsed codes are an answer, with a warning, and not an error: for ablations
     device      'auto', 'cpu', 'cuda'
@@ -59,7 +61,7 @@ class CMIMH(Hasher):
         encoder: Literal["mlp", "linear"] = "mlp",
         w_intra: float = 80.0,
         w_inter: float = 10.0,
-        w_gap: float = 8.0,
+        w_gap: float = 16.0,
         w_tc: float = 0.05,
         w_balance: float = 0.3,
         epochs: int = 40,
@@ -74,7 +76,9 @@ class CMIMH(Hasher):
         warm_up: float = 1.0,
         scaling: float = 0.75,
         spread: float = 3.0,
-        hide: float = 0.1,
+        hide: float = 0.05,
+        smoothing: float = 0.8,
+        neighbors: int = 10,
         hidden: int = 1024,
         judge: int = 512,
         may_collapse: bool = False,
@@ -89,9 +93,20 @@ class CMIMH(Hasher):
         self.momentum, self.weight_decay = momentum, weight_decay
         self.optimiser, self.anneal, self.warm_up = optimiser, anneal, warm_up
         self.scaling, self.spread, self.hide = scaling, spread, hide
+        self.smoothing, self.neighbors = smoothing, neighbors
         self.hidden, self.judge = hidden, judge
         self.may_collapse = may_collapse
         self.device = device
+        self._check_params()
+
+    def _check_params(self) -> None:
+        for name, needed, fits in (
+            ("hide", "at least 0 and less than 1", 0 <= self.hide < 1),
+            ("smoothing", "0 to 1", 0 <= self.smoothing <= 1),
+            ("neighbors", "at least 1", self.neighbors >= 1),
+        ):
+            if not fits:
+                raise InputError(f"{name} is {getattr(self, name)!r}; CMIMH needs {needed}")
 
     def params(self) -> dict[str, Any]:
         """The constructor's arguments by name."""

@@ -11,7 +11,7 @@ from pipeline.errors import CollapseError, InputError
 from pipeline.methods import _cmimh_losses as losses
 from pipeline.methods import cmimh, create
 from pipeline.methods._cmimh_networks import Networks, scale_gradient
-from pipeline.methods._cmimh_training import Training
+from pipeline.methods._cmimh_training import Training, nearest
 from pipeline.methods._stacked import StackedMlp
 from pipeline.methods.cmimh import CMIMH
 
@@ -279,7 +279,7 @@ def test_variants_learn_too(toy, variant):
 def test_same_seed_same_bits_and_another_seed_others(toy):
     image, text, _ = toy
     first, again, other = (
-        CMIMH(8, seed, **SMALL | {"epochs": 3}).fit(image, text).encode_image(image)
+        CMIMH(8, seed, **SMALL | {"epochs": 3, "w_gap": 4.0}).fit(image, text).encode_image(image)
         for seed in (1, 1, 2)
     )
     assert np.array_equal(first, again)
@@ -351,7 +351,7 @@ def test_a_checkpoint_of_another_training_is_not_taken(toy, tmp_path):
 def test_every_epoch_gives_a_json_record_of_all_terms(toy):
     image, text, _ = toy
     records = []
-    model = CMIMH(8, 0, **SMALL | {"epochs": 2})
+    model = CMIMH(8, 0, **SMALL | {"epochs": 2, "w_gap": 4.0})
     model.on_epoch = records.append
     model.fit(image, text)
     assert [json.loads(json.dumps(r))["epoch"] for r in records] == [1, 2]
@@ -462,6 +462,55 @@ def test_decoders_have_to_restore_what_is_hidden():
 def test_nothing_hidden_is_the_view_itself(toy):
     view = torch.ones(1, 4, 5)
     assert training(toy, hide=0.0)._part_of(view) is view
+
+
+def test_neighbours_are_the_pairs_most_alike_in_both_views_and_not_oneself():
+    image, text = numbers(60, 7).float(), numbers(60, 5, seed=1).float()
+    likeness = torch.zeros(60, 60)
+    for view in (image, text):
+        cosines = torch.nn.functional.cosine_similarity(view[:, None], view[None], dim=2)
+        likeness += cosines / cosines.std()
+    likeness.fill_diagonal_(-torch.inf)
+    expected = likeness.argsort(dim=1, descending=True)[:, :4]
+    assert torch.equal(nearest([image, text], 4, block=16), expected)
+
+
+def test_neighbours_among_very_many_pairs_are_sought_among_evenly_spaced_ones(monkeypatch):
+    monkeypatch.setattr("pipeline.methods._cmimh_training.CANDIDATES", 20)
+    found = nearest([numbers(60, 7).float(), numbers(60, 5, seed=1).float()], 4)
+    assert found.shape == (60, 4)
+    assert not (found % 3).any()
+    assert not (found == torch.arange(60)[:, None]).any()
+
+
+@pytest.mark.parametrize(("pairs", "neighbors"), [(3, 2), (1, 1)])
+def test_fewer_pairs_than_neighbours_are_all_neighbours(pairs, neighbors):
+    views = [numbers(pairs, 7).float(), numbers(pairs, 5, seed=1).float()]
+    assert nearest(views, 10).shape == (pairs, neighbors)
+
+
+def test_decoders_restore_a_mixture_of_the_pair_and_its_neighbours_of_mean_square_one(toy):
+    some = training(toy, smoothing=0.8, neighbors=3)
+    rows = [torch.arange(300)]
+    x, smoothed = some._batch(rows), some._smoothed(some._batch(rows), rows)
+    for own, target in zip(x, smoothed, strict=True):
+        mixed = 0.2 * own[0] + 0.8 * own[0][some.near[0]].mean(dim=1)
+        torch.testing.assert_close(target[0], mixed / mixed.square().mean().sqrt())
+
+
+def test_without_smoothing_decoders_restore_the_pair_itself(toy):
+    some = training(toy, smoothing=0.0)
+    x = some._batch([torch.arange(10)])
+    assert all(a is b for a, b in zip(x, some._smoothed(x, [torch.arange(10)]), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "needed"),
+    [({"hide": 1.0}, "hide is 1.0"), ({"smoothing": 1.2}, "0 to 1"), ({"neighbors": 0}, "least 1")],
+)
+def test_a_share_outside_its_range_is_one_sentence(wrong, needed):
+    with pytest.raises(InputError, match=needed):
+        CMIMH(8, 0, **wrong)
 
 
 def test_fewer_rows_than_a_mini_batch_are_one_mini_batch(toy):
