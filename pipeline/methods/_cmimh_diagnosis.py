@@ -15,15 +15,23 @@ POST_HOC_STEPS = 500
 
 @torch.no_grad()
 def diagnose(
-    networks: Networks, p: Sequence[Tensor], *, batch_size: int, classifiers: Sequence[StackedMlp]
+    networks: Networks,
+    p: Sequence[Tensor],
+    *,
+    batch_size: int,
+    width: int,
+    generator: torch.Generator,
 ) -> dict[str, np.ndarray]:
     """Measures of one model (a stack of one) on the Bernoulli means p = (image, text), (n, L).
 
-    Returns tc_image, tc_text (nats, by the classifiers), p_histogram_* (50 bins on [0, 1],
-    fractions), mi_bound (mean over mini-batches) and mean_abs (mean of abs(p - 1/2)).
+    Returns tc_image, tc_text (nats), p_histogram_* (50 bins on [0, 1], fractions), mi_bound (mean
+    over mini-batches) and mean_abs (mean of abs(p - 1/2)). TC is always the estimate of a
+    classifier of ``width`` units that is trained here: the one in the objective chases codes that
+    flee from it, and a model without the term has none, so that only fresh ones compare.
     """
     found: dict[str, float | np.ndarray] = {}
-    for view, means, classifier in zip(("image", "text"), p, classifiers, strict=True):
+    for view, means in zip(("image", "text"), p, strict=True):
+        classifier = fresh_classifier(means, width, batch_size, generator)
         logits = [classifier(signed(block)) for (block,) in _blocks([means], 8192)]
         found[f"tc_{view}"] = float(torch.cat(logits, dim=1).mean())
         counts = torch.histc(means, HISTOGRAM_BINS, 0, 1)
@@ -34,13 +42,11 @@ def diagnose(
     return {name: np.asarray(value, np.float64) for name, value in found.items()}
 
 
+@torch.enable_grad()
 def fresh_classifier(
-    p: Tensor, *, width: int, batch_size: int, generator: torch.Generator
+    p: Tensor, width: int, batch_size: int, generator: torch.Generator
 ) -> StackedMlp:
-    """A D trained on means (n, L) that stay as they are: for models that were trained without one.
-
-    generator  on the CPU
-    """
+    """A D trained on means (n, L) that stay as they are; ``generator`` is on the CPU."""
     classifier = StackedMlp(1, (p.shape[1], width, width, 1), torch.nn.functional.leaky_relu)
     classifier.initialise([generator], 0.1).to(p.device)
     optimiser = torch.optim.Adam(classifier.parameters(), lr=1e-3)

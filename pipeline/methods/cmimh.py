@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.errors import CollapseError, InputError
-from pipeline.methods._cmimh_diagnosis import diagnose, fresh_classifier
+from pipeline.methods._cmimh_diagnosis import diagnose
 from pipeline.methods._cmimh_training import WEIGHTS, Training
 from pipeline.methods._deep import device_of
 from pipeline.methods.base import Hasher
@@ -162,22 +162,15 @@ class CMIMH(Hasher):
     def diagnose(self, image: np.ndarray, text: np.ndarray) -> dict[str, np.ndarray]:
         """tc_image, tc_text, p_histogram_image, p_histogram_text, mi_bound, mean_abs.
 
-        TC is the estimate of the classifiers trained with the model; a model trained without the
-        term has none, so classifiers are then trained on the given rows.
+        TC is in nats, by classifiers trained on the codes of the given rows.
         """
-        p = [self._means(0, image), self._means(1, text)]
-        generator = torch.Generator().manual_seed(derive(self.seed, "cmimh", "diagnose"))
-        classifiers = (
-            self.networks_.classifier
-            if self.w_tc
-            else [
-                fresh_classifier(
-                    v, width=self.judge, batch_size=self.batch_size, generator=generator
-                )
-                for v in p
-            ]
+        return diagnose(
+            self.networks_,
+            [self._means(0, image), self._means(1, text)],
+            batch_size=self.batch_size,
+            width=self.judge,
+            generator=torch.Generator().manual_seed(derive(self.seed, "cmimh", "diagnose")),
         )
-        return diagnose(self.networks_, p, batch_size=self.batch_size, classifiers=classifiers)
 
     def _collapse(self, image: np.ndarray, text: np.ndarray) -> str:
         """What shows that the codes of the training rows (at most 8,192) say nothing, or ''.
