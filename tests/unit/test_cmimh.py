@@ -10,7 +10,8 @@ import torch
 from pipeline.errors import CollapseError, InputError
 from pipeline.methods import _cmimh_losses as losses
 from pipeline.methods import cmimh, create
-from pipeline.methods._cmimh_networks import Networks, scale_gradient
+from pipeline.methods._cmimh_diagnosis import fresh_classifier
+from pipeline.methods._cmimh_networks import Networks, scale_gradient, signed
 from pipeline.methods._cmimh_training import Training, nearest
 from pipeline.methods._stacked import StackedMlp
 from pipeline.methods.cmimh import CMIMH
@@ -398,6 +399,24 @@ def test_diagnosis_measures_the_codes(toy, w_tc):
     assert found["p_histogram_image"].shape == (50,)
     assert found["p_histogram_image"].sum() == pytest.approx(1)
     assert cmimh.NO_BOUND < found["mi_bound"] < 0 < found["mean_abs"] < 0.5
+
+
+@pytest.mark.parametrize("flipped", [0.5, 0.1])
+def test_total_correlation_in_nats_is_near_the_exact_one_of_eight_bits(flipped):
+    draw = torch.Generator().manual_seed(0)
+    half = torch.rand(1500, 4, generator=draw) < 0.5
+    bits = torch.cat([half, half ^ (torch.rand(1500, 4, generator=draw) < flipped)], dim=1).float()
+    classifier = fresh_classifier(0.02 + 0.96 * bits, 128, 128, draw)
+    estimated = float(classifier(signed(0.02 + 0.96 * bits)[None]).mean())
+    states = (bits.long() * 2 ** torch.arange(8)).sum(dim=1)
+    exact = sum(entropy(column.long()) for column in bits.T) - entropy(states)
+    assert estimated == pytest.approx(exact, abs=0.25)
+
+
+def entropy(values: torch.Tensor) -> float:
+    """In nats, of the frequencies of whole numbers."""
+    share = torch.bincount(values).double() / len(values)
+    return -float(torch.special.xlogy(share, share).sum())
 
 
 def test_the_scale_of_the_features_does_not_matter(toy):
