@@ -3,6 +3,7 @@
 Nothing is ever extracted, so no member can be written anywhere, whatever its name.
 """
 
+import errno
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -43,6 +44,10 @@ class Members:
                 yield cast(BinaryIO, member)
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as e:
             raise InputError(f"{self.where}/{name}: cannot be unpacked ({e})") from None
+        except OSError as e:
+            if e.errno != errno.EINVAL:
+                raise
+            raise InputError(f"{self.where}/{name}: lies outside of the archive") from None
 
     def lines(self, name: str) -> Iterator[bytes]:
         """The lines of a member, without surrounding white space."""

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import inv
 
 from pipeline.methods._views import centre, warn_if_narrow
 from pipeline.methods.base import Hasher
@@ -85,8 +84,10 @@ class Factorisation:
         self.weights = (lambda_, 1 - lambda_)
         self.views = (slice(0, split), slice(split, len(scatter)))
         self.scatter = scatter
+        # the pseudo-inverse, as large features of low rank leave nothing of gamma
         self.inverses = [
-            inv(scatter[m, m] + gamma * np.eye(len(scatter[m, m]))) for m in self.views
+            np.linalg.pinv(scatter[m, m] + gamma * np.eye(len(scatter[m, m])), hermitian=True)
+            for m in self.views
         ]
 
     def start(self, x: np.ndarray, v: np.ndarray, p: np.ndarray) -> None:

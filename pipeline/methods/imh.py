@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.linalg import eigh
 from scipy.sparse import csgraph
 from sklearn.neighbors import kneighbors_graph
 
@@ -66,7 +66,9 @@ class IMH(Hasher):
 
 def ridge_regression(x: np.ndarray, beta: float) -> np.ndarray:
     """(X'X + beta I)^-1 X', (d, n): maps targets (n, k) to weights (d, k)."""
-    return cho_solve(cho_factor(x.T @ x + beta * np.eye(x.shape[1])), x.T)
+    # by singular values: X'X squares their range, and with large features loses beta altogether
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    return (vt.T * (s / (s**2 + beta))) @ u.T
 
 
 def neighbour_laplacian(x: np.ndarray, k: int) -> np.ndarray:

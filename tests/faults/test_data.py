@@ -178,6 +178,20 @@ def test_a_member_that_lies_about_its_size_is_cut_there_and_named(tmp_path):
         list(members.lines("a.txt"))
 
 
+def test_a_member_that_lies_before_its_archive_is_named(tmp_path):
+    path = tmp_path / "shifted.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("member", b"1")
+    content = bytearray(path.read_bytes())
+    content[-6] += 1  # the list of members is said to begin a byte later than it does
+    path.write_bytes(content)
+    with (
+        _members.open_members(tmp_path, "shifted.zip", "shifted") as members,
+        pytest.raises(InputError, match="member: lies outside of the archive"),
+    ):
+        list(members.lines("member"))
+
+
 def test_an_encrypted_member_is_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.txt", b"x")
