@@ -66,7 +66,7 @@ def _bare(query, codes, histograms):
 
 
 def bare(data: Data, threads: int) -> None:
-    """XOR, popcount and histogram of every pair, nothing else (at most 64 bits)."""
+    """XOR, popcount and histogram of every pair, nothing else (at most 32 bits)."""
     query, database = pack(data[0], data[2]).codes[0], pack(data[1], data[3]).codes[0]
     out = np.zeros((len(query), data[0].shape[1] + 1), np.int64)
     parts = [slice(i, i + 50) for i in range(0, len(query), 50)]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba import types
 from numba.extending import intrinsic
 
 from pipeline.evaluation.compiled import compiled
@@ -19,14 +21,15 @@ BLOCK = 2048  # database items a block: codes, labels and keys of a block stay i
 TILE = 16  # queries a task: enough to use a block while it is cached, few enough to share out
 _PACK = 65_536  # rows packed at a time: no temporary of the size of the input
 _FAR = np.uint16(0xFFFF)  # a key beyond every bound
-GROUP = 16  # keys that are compared with the bound in one vector instruction
+LANES = 4  # counters a key: increments of neighbours that have the same key need not wait
+GROUP = 64  # keys that are compared with the bound at once: one bit of a word each
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Codes and labels of n items as columns of 64-bit words.
+    """Codes and labels of n items as columns of 32-bit words, of which a register holds the most.
 
-    codes: uint64 (ceil(bits / 64), n); labels: uint64 (ceil(classes / 64), n).
+    codes: uint32 (ceil(bits / 32), n); labels: uint32 (ceil(classes / 32), n).
     """
 
     codes: np.ndarray
@@ -44,11 +47,11 @@ def pack(codes: np.ndarray, labels: np.ndarray) -> Packed:
 
 def _words(bits: np.ndarray) -> np.ndarray:
     rows, width = bits.shape
-    words = np.zeros((-(-width // 64), rows), np.uint64)
+    words = np.zeros((-(-width // 32), rows), np.uint32)
     for start in range(0, rows, _PACK):
         packed = np.packbits(bits[start : start + _PACK] != 0, axis=1)
-        padded = np.pad(packed, ((0, 0), (0, 8 * len(words) - packed.shape[1])))
-        words[:, start : start + _PACK] = np.ascontiguousarray(padded).view(np.uint64).T
+        padded = np.pad(packed, ((0, 0), (0, 4 * len(words) - packed.shape[1])))
+        words[:, start : start + _PACK] = np.ascontiguousarray(padded).view(np.uint32).T
     return words
 
 
@@ -115,6 +118,38 @@ def _popcount(typing: Any, word: Any) -> Any:
     return word(word), generate
 
 
+@intrinsic
+def _trailing_zeros(typing: Any, word: Any) -> Any:
+    """The place of the lowest set bit of a word that is not 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return word(word), generate
+
+
+@intrinsic
+def _below(typing: Any, keys: Any, first: Any, bound: Any) -> Any:
+    """A 64-bit word whose bit j says whether keys[first + j] < bound, without a branch.
+
+    A vector comparison, which plain loops over Numba arrays are not turned into.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lanes = ir.VectorType(ir.IntType(16), GROUP)
+        start = builder.gep(
+            context.make_array(keys)(context, builder, arguments[0]).data, [arguments[1]]
+        )
+        group = builder.load(builder.bitcast(start, lanes.as_pointer()), align=2)
+        nothing, zero = ir.Constant(lanes, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+        one = builder.insert_element(nothing, arguments[2], zero)
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), GROUP), [0] * GROUP)
+        limit = builder.shuffle_vector(one, nothing, everywhere)
+        return builder.bitcast(builder.icmp_unsigned("<", group, limit), ir.IntType(64))
+
+    return types.uint64(keys, types.int64, types.uint16), generate
+
+
 @compiled
 def _fill_keys(
     code: np.ndarray,
@@ -133,11 +168,11 @@ def _fill_keys(
     for w in range(label.shape[0]):
         word, column = label[w], labels[w][start:stop]
         for j in range(key.shape[0]):
-            key[j] |= np.uint16((word & column[j]) != 0)
+            key[j] |= np.uint16(np.uint32(word & column[j]) != 0)
     for w in range(code.shape[0]):
         word, column = code[w], codes[w][start:stop]
         for j in range(key.shape[0]):
-            key[j] += np.uint16(_popcount(word ^ column[j]) << np.uint64(1))
+            key[j] += np.uint16(_popcount(np.uint32(word ^ column[j])) << np.uint32(1))
 
 
 @compiled
@@ -150,13 +185,21 @@ def _count(
 ) -> None:
     """counts[query, key] += 1 for every pair."""
     keys = np.empty(BLOCK, np.uint16)
+    lanes = np.zeros((counts.shape[0], LANES, counts.shape[1]), np.uint32)
     for start in range(0, codes.shape[1], BLOCK):
         key = keys[: min(BLOCK, codes.shape[1] - start)]
+        whole = key.shape[0] // LANES * LANES
         for q in range(counts.shape[0]):
             _fill_keys(query_codes[:, q], query_labels[:, q], codes, labels, start, key)
-            count = counts[q]
-            for j in range(key.shape[0]):
-                count[np.uint64(key[j])] += 1
+            lane = lanes[q]
+            for first in range(0, whole, LANES):
+                for j in range(LANES):  # of fixed length: unrolled
+                    lane[j, np.uint64(key[first + j])] += np.uint32(1)
+            for j in range(whole, key.shape[0]):
+                lane[0, np.uint64(key[j])] += np.uint32(1)
+    for q in range(counts.shape[0]):
+        for j in range(LANES):
+            counts[q] += lanes[q, j]
 
 
 @compiled
@@ -196,17 +239,13 @@ def _rank_keys(
 ) -> None:
     """Give the near items of a block their ranks; add precisions to the slot of the first cut."""
     for first in range(0, size, GROUP):
-        near = False
-        for j in range(GROUP):  # of fixed length: one vector comparison
-            near |= keys[first + j] < bound
-        if not near:
-            continue
-        for j in range(first, first + GROUP):
-            if keys[j] >= bound:
-                continue
-            distance = np.uint64(keys[j] >> np.uint16(1))
+        near = _below(keys, first, bound)
+        while near:
+            key = keys[np.uint64(first) + _trailing_zeros(near)]
+            near &= near - np.uint64(1)
+            distance = np.uint64(key >> np.uint16(1))
             ranks[distance] += 1
-            if keys[j] & np.uint16(1):
+            if key & np.uint16(1):
                 found[distance] += 1
                 slot = 0
                 while slot < cuts.shape[0] and ranks[distance] > cuts[slot]:
