@@ -24,7 +24,7 @@ GROUPS: dict[str, list[dict[str, object]]] = {
     "weights": [
         DEFAULT,
         *({"w_intra": w} for w in (20.0, 60.0, 120.0)),
-        *({"w_inter": w} for w in (1.0, 5.0, 20.0)),
+        *({"w_inter": w} for w in (5.0, 10.0, 40.0)),
         *({"w_tc": w} for w in (0.2, 1.0)),
         *({"w_balance": w} for w in (0.1, 1.0)),
     ],
@@ -45,6 +45,8 @@ GROUPS: dict[str, list[dict[str, object]]] = {
         {"anneal": False},
         *({"scaling": power} for power in (0.0, 0.5, 1.0)),
         *({"w_intra": w, "weight_decay": d} for w in (20.0, 100.0) for d in (5e-4, 0.01, 0.1)),
+        {"batch_neighbors": 0},
+        {"critic_decay": 0.03},
         *({"hide": share} for share in (0.0, 0.2, 0.3)),
         *({"spread": s} for s in (0.3, 1.0)),
         *({"lr": rate} for rate in (0.003, 0.03)),

@@ -30,18 +30,23 @@ def reconstruction_error(x: Tensor, decoded: Tensor) -> Tensor:
     return (x - decoded).square().mean(dim=(1, 2))
 
 
-def jensen_shannon_bound(g_image: Tensor, g_text: Tensor) -> Tensor:
+def jensen_shannon_bound(g_image: Tensor, g_text: Tensor, joint: Tensor | None = None) -> Tensor:
     """E_joint[-softplus(-T)] - E_product[softplus(T)], T = g_image' g_text (Eq. 5).
 
-    g_*  (S, B, c): row i of both is a true pair; the off-diagonal pairs of the batch stand for the
-    product of the marginals. -2 log 2 when T = 0 tells nothing, 0 at best.
+    g_*    (S, B, c): row i of both is a true pair; the off-diagonal pairs of the batch stand for
+           the product of the marginals. -2 log 2 when T = 0 tells nothing, 0 at best.
+    joint  (S, B, B), rows summing to 1: what stands for the joint distribution, if not the true
+           pairs alone
     """
     t = torch.bmm(g_image, g_text.transpose(1, 2))
     size = t.shape[1]
     diagonal = t.diagonal(dim1=1, dim2=2)
-    joint = -softplus(-diagonal).mean(dim=1)
+    if joint is None:
+        alike = -softplus(-diagonal).mean(dim=1)
+    else:
+        alike = -(joint * softplus(-t)).sum(dim=(1, 2)) / size
     product = (softplus(t).sum(dim=(1, 2)) - softplus(diagonal).sum(dim=1)) / (size * (size - 1))
-    return joint - product
+    return alike - product
 
 
 def symmetrised_kl(z_image: Tensor, z_text: Tensor) -> Tensor:

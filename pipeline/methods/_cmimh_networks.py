@@ -81,6 +81,7 @@ class Networks(nn.Module):
         weights: dict[str, Tensor],
         draw: Draw,
         samples: int,
+        joint: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What to minimise (S,), and the value (S,) of every term that some model weighs,
         with the balance and mean abs(p - 1/2) always.
@@ -90,6 +91,8 @@ class Networks(nn.Module):
         weights  name -> (S,); a term that no model weighs is not computed
         draw     the noise: shape -> uniform (S, *shape)
         samples  pairs of sampled codes that the critic sees; 0: it sees the Bernoulli means
+        joint    (S, B, B), how much every combination of an image and a text counts as a joint
+                 sample, rows summing to 1; None: true pairs alone do
 
         Its gradient by the encoders is that of Eq. 14. The other networks each appear in one term
         and learn by that alone, at their rate whatever its weight: decoders by the Gaussian
@@ -105,7 +108,7 @@ class Networks(nn.Module):
             terms["intra"] = errors[0] + errors[1]
             total = total + sum(e * view.shape[2] for e, view in zip(errors, x, strict=True))
         if weights["inter"].any():
-            terms["bound"] = self._inter(z, p, draw, samples, weights["inter"])
+            terms["bound"] = self._inter(z, p, draw, samples, joint, weights["inter"])
             total = total - terms["bound"]
         if weights["gap"].any():
             terms["gap"] = losses.symmetrised_kl(*z)
@@ -130,23 +133,31 @@ class Networks(nn.Module):
         return errors
 
     def _inter(
-        self, z: Sequence[Tensor], p: Sequence[Tensor], draw: Draw, samples: int, weight: Tensor
+        self,
+        z: Sequence[Tensor],
+        p: Sequence[Tensor],
+        draw: Draw,
+        samples: int,
+        joint: Tensor | None,
+        weight: Tensor,
     ) -> Tensor:
         """The bound, on the means or averaged over sampled pairs; the encoders feel it weighed."""
         felt = weight[:, None, None]
         if not samples:
-            return self.bound([scale_gradient(means, felt) for means in p])
+            return self.bound([scale_gradient(means, felt) for means in p], joint)
         noise = draw((samples, 2, *z[0].shape[1:])).unbind(dim=1)
         bounds = [
-            self.bound([scale_gradient(losses.sample(z[v], u[:, v]), felt) for v in range(2)])
+            self.bound(
+                [scale_gradient(losses.sample(z[v], u[:, v]), felt) for v in range(2)], joint
+            )
             for u in noise
         ]
         return sum(bounds) / samples
 
-    def bound(self, codes: Sequence[Tensor]) -> Tensor:
+    def bound(self, codes: Sequence[Tensor], joint: Tensor | None = None) -> Tensor:
         """The Jensen-Shannon bound that the critics see between codes or means (S, B, L)."""
         g = [critic(signed(c)) for critic, c in zip(self.critic, codes, strict=True)]
-        return losses.jensen_shannon_bound(*g)
+        return losses.jensen_shannon_bound(*g, joint)
 
     def _independence(self, p: Sequence[Tensor], keys: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """TC as the encoders feel it, D held fixed; and D's own loss, the means held fixed."""

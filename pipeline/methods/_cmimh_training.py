@@ -92,18 +92,22 @@ class Training:
     def _optimiser(self) -> torch.optim.Optimizer:
         m, net = self.first, self.networks
         groups = [
-            {"params": params, "lr": base * factor, "base": base * factor}
-            for base, kinds in (
-                (m.lr, [net.encoder, net.critic, net.classifier]),
-                (m.lr_decoder, [net.decoder]),
+            {
+                "params": params,
+                "lr": base * factor,
+                "base": base * factor,
+                "weight_decay": decay,
+            }
+            for base, decay, kinds in (
+                (m.lr, m.weight_decay, [net.encoder, net.classifier]),
+                (m.lr, m.critic_decay, [net.critic]),
+                (m.lr_decoder, m.weight_decay, [net.decoder]),
             )
             for factor, params in _by_factor(kinds).items()
         ]
         if m.optimiser == "adam":
-            return torch.optim.Adam(groups, weight_decay=m.weight_decay, fused=True)
-        return torch.optim.SGD(
-            groups, lr=m.lr, momentum=m.momentum, weight_decay=m.weight_decay, fused=True
-        )
+            return torch.optim.Adam(groups, fused=True)
+        return torch.optim.SGD(groups, lr=m.lr, momentum=m.momentum, fused=True)
 
     def epoch(self) -> list[dict[str, Any]]:
         """Train one epoch, every row at most once; each model's record, the terms' means."""
@@ -131,7 +135,8 @@ class Training:
         x = self._batch(rows)
         seen = [self._part_of(view) for view in x]
         target = self._smoothed(x, rows)
-        total, terms = self.networks.objective(target, seen, weights, self._draw, samples)
+        joint = joint_weights(x, self.first.smoothing, self.first.batch_neighbors)
+        total, terms = self.networks.objective(target, seen, weights, self._draw, samples, joint)
         self.optimiser.zero_grad(set_to_none=True)
         total.sum().backward()
         self.optimiser.step()
@@ -243,18 +248,12 @@ def nearest(views: Sequence[Tensor], k: int, block: int = 1024) -> Tensor:
 
     views  both views of the pairs, (n, d_v) and (n, d_t)
 
-    Likeness is the sum of both views' cosines, each divided by its standard deviation over pairs of
-    pairs, so that neither view outvotes the other. With fewer than k others, all of them.
+    With fewer than k others, all of them.
     """
     n = len(views[0])
     if n == 1:
         return torch.zeros((1, 1), dtype=torch.long, device=views[0].device)
-    unit = []
-    for view in views:
-        x = normalize(view)
-        spread = (x[:SAMPLE] @ x[:SAMPLE].T).std().clamp_min(1e-6)
-        unit.append(x / spread.sqrt())
-    both = torch.cat(unit, dim=1)
+    both = _as_one(views)
     candidates = torch.arange(0, n, -(-n // CANDIDATES), device=both.device)
     others, found = both[candidates], []
     for rows in torch.arange(n, device=both.device).split(block):
@@ -262,6 +261,39 @@ def nearest(views: Sequence[Tensor], k: int, block: int = 1024) -> Tensor:
         likeness.masked_fill_(candidates == rows[:, None], -math.inf)
         found.append(candidates[likeness.topk(min(k, len(candidates) - 1), dim=1).indices])
     return torch.cat(found)
+
+
+def joint_weights(views: Sequence[Tensor], share: float, k: int) -> Tensor | None:
+    """How much every combination of an image and a text of a mini-batch counts as a joint sample.
+
+    views  both views of the mini-batch, (S, B, d_v) and (S, B, d_t)
+
+    (S, B, B), every row summing to 1: a pair itself counts 1 - share, and ``share`` its image with
+    the texts of the k pairs of the mini-batch that are most like it. None: true pairs alone count.
+    """
+    k = min(k, views[0].shape[1] - 1)
+    if not share or k < 1:
+        return None
+    itself = torch.eye(views[0].shape[1], device=views[0].device)
+    both = _as_one(views)
+    likeness = (both @ both.mT).masked_fill(itself.bool(), -math.inf)
+    around = torch.zeros_like(likeness).scatter(2, likeness.topk(k, dim=2).indices, share / k)
+    return around + (1 - share) * itself
+
+
+def _as_one(views: Sequence[Tensor]) -> Tensor:
+    """Both views (..., n, d) as one, whose inner products say how alike two pairs are.
+
+    They are the sum of both views' cosines, each divided by its standard deviation over pairs of
+    pairs, so that neither view outvotes the other.
+    """
+    unit = []
+    for view in views:
+        x = normalize(view, dim=-1)
+        some = x[..., :SAMPLE, :]
+        spread = (some @ some.mT).std(dim=(-2, -1), keepdim=True).clamp_min(1e-6)
+        unit.append(x / spread.sqrt())
+    return torch.cat(unit, dim=-1)
 
 
 def _by_factor(kinds: Sequence[nn.Module]) -> dict[float, list[nn.Parameter]]:

@@ -38,15 +38,18 @@ class CMIMH(Hasher):
     batch_size  mini-batch size, made a little smaller to divide the pairs evenly
     lr          rate of encoders, critics and classifiers; lr_decoder that of the decoders; both for
                 layers of up to 256 inputs, wider ones take proportionally less
-    momentum, weight_decay, optimiser ('sgd' or 'adam'), anneal (both rates, half a cosine)
+    momentum, optimiser ('sgd' or 'adam'), anneal (both rates, half a cosine)
+    weight_decay  of all networks but the critics, which have critic_decay
     warm_up     share of the epochs over which w_gap grows from 0
     scaling     power of its standard deviation that each feature is divided by: 0 keeps the
                 spectrum of a view, 1 flattens it
     spread      standard deviation of the logits at the start
     hide        share of the features that the encoders do not get to see in training, drawn anew
                 for every mini-batch; decoders still have to restore all of them
-    smoothing   share of what the decoders have to restore that is the mean of the pair's neighbours
-    neighbors   how many: the training pairs most like it in both views together
+    smoothing   share that neighbours have, the pairs most like a pair in both views together, in
+                what the decoders have to restore of it and in what the critic takes for joint
+    neighbors   how many of the training set for the decoders (their mean is restored)
+    batch_neighbors  how many of the mini-batch for the critic; 0: true pairs alone are joint
     hidden      width of encoders and decoders; judge: width of critics and classifiers
     may_collapse  collapsed codes are an answer, with a warning, and not an error: for ablations
     device      'auto', 'cpu', 'cuda'
@@ -60,7 +63,7 @@ class CMIMH(Hasher):
         critic: Literal["mean"] | int = "mean",
         encoder: Literal["mlp", "linear"] = "mlp",
         w_intra: float = 80.0,
-        w_inter: float = 10.0,
+        w_inter: float = 20.0,
         w_gap: float = 16.0,
         w_tc: float = 0.05,
         w_balance: float = 0.3,
@@ -71,6 +74,7 @@ class CMIMH(Hasher):
         lr_decoder: float = 0.0003,
         momentum: float = 0.9,
         weight_decay: float = 0.03,
+        critic_decay: float = 0.0005,
         optimiser: Literal["sgd", "adam"] = "sgd",
         anneal: bool = True,
         warm_up: float = 1.0,
@@ -79,6 +83,7 @@ class CMIMH(Hasher):
         hide: float = 0.05,
         smoothing: float = 0.8,
         neighbors: int = 10,
+        batch_neighbors: int = 3,
         hidden: int = 1024,
         judge: int = 512,
         may_collapse: bool = False,
@@ -90,10 +95,12 @@ class CMIMH(Hasher):
         self.w_tc, self.w_balance = w_tc, w_balance
         self.epochs, self.min_steps, self.batch_size = epochs, min_steps, batch_size
         self.lr, self.lr_decoder = lr, lr_decoder
-        self.momentum, self.weight_decay = momentum, weight_decay
+        self.momentum = momentum
+        self.weight_decay, self.critic_decay = weight_decay, critic_decay
         self.optimiser, self.anneal, self.warm_up = optimiser, anneal, warm_up
         self.scaling, self.spread, self.hide = scaling, spread, hide
-        self.smoothing, self.neighbors = smoothing, neighbors
+        self.smoothing = smoothing
+        self.neighbors, self.batch_neighbors = neighbors, batch_neighbors
         self.hidden, self.judge = hidden, judge
         self.may_collapse = may_collapse
         self.device = device
@@ -104,6 +111,7 @@ class CMIMH(Hasher):
             ("hide", "at least 0 and less than 1", 0 <= self.hide < 1),
             ("smoothing", "0 to 1", 0 <= self.smoothing <= 1),
             ("neighbors", "at least 1", self.neighbors >= 1),
+            ("batch_neighbors", "at least 0", self.batch_neighbors >= 0),
         ):
             if not fits:
                 raise InputError(f"{name} is {getattr(self, name)!r}; CMIMH needs {needed}")

@@ -12,7 +12,7 @@ from pipeline.methods import _cmimh_losses as losses
 from pipeline.methods import cmimh, create
 from pipeline.methods._cmimh_diagnosis import fresh_classifier
 from pipeline.methods._cmimh_networks import Networks, scale_gradient, signed
-from pipeline.methods._cmimh_training import Training, nearest
+from pipeline.methods._cmimh_training import Training, joint_weights, nearest
 from pipeline.methods._stacked import StackedMlp
 from pipeline.methods.cmimh import CMIMH
 
@@ -81,6 +81,19 @@ def test_jensen_shannon_bound_takes_diagonal_as_joint_and_the_rest_as_product():
                 (joint if i == j else product).append(-softplus(-t) if i == j else softplus(t))
         assert len(product) == 30
         assert bound[s].item() == pytest.approx(np.mean(joint) - np.mean(product))
+
+
+def test_jensen_shannon_bound_weighs_the_combinations_that_stand_for_the_joint_distribution():
+    g, h = numbers(2, 6, 4), numbers(2, 6, 4, seed=1)
+    weights = numbers(2, 6, 6, seed=2).softmax(dim=2)
+    bound = losses.jensen_shannon_bound(g, h, weights)
+    true_pairs = losses.jensen_shannon_bound(g, h)
+    torch.testing.assert_close(losses.jensen_shannon_bound(g, h, torch.eye(6).double()), true_pairs)
+    for s in range(2):
+        t = (g[s] @ h[s].T).numpy()
+        joint = (weights[s].numpy() * -softplus(-t)).sum() / 6
+        product = softplus(t)[~np.eye(6, dtype=bool)].mean()
+        assert bound[s].item() == pytest.approx(joint - product)
 
 
 def test_jensen_shannon_bound_of_a_blind_critic_is_minus_two_log_two():
@@ -523,9 +536,28 @@ def test_without_smoothing_decoders_restore_the_pair_itself(toy):
     assert all(a is b for a, b in zip(x, some._smoothed(x, [torch.arange(10)]), strict=True))
 
 
+def test_a_pair_shares_the_joint_distribution_with_the_nearest_of_its_mini_batch():
+    views = [numbers(2, 20, d, seed=d).float() for d in (7, 5)]
+    weights = joint_weights(views, 0.6, 3)
+    for s in range(2):
+        near = nearest([view[s] for view in views], 3)
+        expected = 0.4 * torch.eye(20) + torch.zeros(20, 20).scatter(1, near, 0.2)
+        torch.testing.assert_close(weights[s], expected)
+
+
+@pytest.mark.parametrize(("pairs", "share", "k"), [(20, 0.0, 3), (20, 0.8, 0), (1, 0.8, 3)])
+def test_without_neighbours_true_pairs_alone_are_joint(pairs, share, k):
+    assert joint_weights([numbers(1, pairs, 4)] * 2, share, k) is None
+
+
 @pytest.mark.parametrize(
     ("wrong", "needed"),
-    [({"hide": 1.0}, "hide is 1.0"), ({"smoothing": 1.2}, "0 to 1"), ({"neighbors": 0}, "least 1")],
+    [
+        ({"hide": 1.0}, "hide is 1.0"),
+        ({"smoothing": 1.2}, "0 to 1"),
+        ({"neighbors": 0}, "least 1"),
+        ({"batch_neighbors": -1}, "least 0"),
+    ],
 )
 def test_a_share_outside_its_range_is_one_sentence(wrong, needed):
     with pytest.raises(InputError, match=needed):
