@@ -32,7 +32,7 @@ from pipeline.methods.base import Hasher
 
 HERE = Path(__file__).parent
 ACCURACY, COST = HERE / "results" / "methods.csv", HERE / "results" / "methods_cost.csv"
-SETTINGS = (("synth", 16), ("synth", 32), ("wiki", 16))
+SETTINGS = (("synth", 16), ("synth", 32), ("synth", 64), ("wiki", 16), ("wiki", 32))
 TASKS = ["i2t", "t2i", "i2i", "t2t"]
 #: methods as their authors have them, where our defaults differ; beside the others in the tables
 VARIANTS = {
