@@ -99,6 +99,7 @@ def bare(folder: Path) -> Time:
     os.chdir(folder)
     config = demo()
     work = [stages(config, one) for one in plan.settings(config, "table3")]
+    os.environ["OMP_NUM_THREADS"] = "1"  # as Snakemake tells a job that has one
     with multiprocessing.get_context("spawn").Pool(CORES, settle) as pool:
         pool.map(str, range(CORES * 8), chunksize=1)  # all have settled
         settle()
