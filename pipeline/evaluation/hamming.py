@@ -22,7 +22,7 @@ TILE = 16  # queries a task: enough to use a block while it is cached, few enoug
 _PACK = 65_536  # rows packed at a time: no temporary of the size of the input
 _FAR = np.uint16(0xFFFF)  # a key beyond every bound
 LANES = 4  # counters a key: increments of neighbours that have the same key need not wait
-GROUP = 64  # keys that are compared with the bound at once: one bit of a word each
+GROUP = 64  # keys that are compared with the bound at once, a bit of a word each; divides BLOCK
 
 
 @dataclass(frozen=True)
