@@ -15,11 +15,13 @@ help:  ## this list
 
 install: $(INSTALLED)  ## everything the project needs, into .venv
 
-# uv, because plain pip may pick a CPU build of torch that torchvision does not fit.
+# uv, because plain pip may pick a CPU build of torch that torchvision does not fit. Bytecode at once:
+# a stage is a process, and where Python may not write it later (PYTHONDONTWRITEBYTECODE, as in many
+# containers; a folder of somebody else) each of them would parse all libraries anew, for seconds.
 $(INSTALLED): envs/requirements.lock
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes envs/requirements.lock
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes envs/requirements.lock
 	touch $@
 
 demo: $(INSTALLED)  ## the main job on the data set that the project draws itself

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from benchmarks.measure import Figure, medians, memory_of, show
 from pipeline.features.backbones import BACKBONES, Encoder, create
-from pipeline.features.devices import pick_device
+from pipeline.features.devices import pick_device, threads
 from pipeline.features.images import _encode, _Images, write_image_features
 from pipeline.store import Pairs, Provenance
 
@@ -43,13 +43,11 @@ def decode_only(pairs: Pairs, batch_size: int = 64) -> list[torch.Tensor]:
 
 def forward_only(encoder: Encoder, blocks: list[torch.Tensor], mixed_precision: bool) -> None:
     """The network over batches decoded beforehand, on one thread or the GPU."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     device = next(encoder.parameters()).device
-    for block in blocks:
-        features = _encode(encoder, block.to(device), mixed_precision)
-    features.cpu()
-    torch.set_num_threads(threads)
+    with threads(1):
+        for block in blocks:
+            features = _encode(encoder, block.to(device), mixed_precision)
+        features.cpu()
 
 
 def stage(pairs: Pairs, backbone: str, weights: Path | str, device: str, mixed: bool) -> None:

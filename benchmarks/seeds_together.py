@@ -7,15 +7,15 @@ docs/scale.md says why.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from benchmarks.cmimh_training import training
 from benchmarks.measure import medians, ratio, show
+from pipeline.features.devices import threads
 from pipeline.methods._cmimh_training import Training
 
 SEEDS, CPU = 5, torch.device("cpu")
@@ -63,20 +63,11 @@ def in_bfloat16(rows: int) -> Callable[[], object]:
     return epoch
 
 
-@contextmanager
-def inner_threads(number: int) -> Iterator[None]:
-    """torch's own threads within an operation."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    yield
-    torch.set_num_threads(before)
-
-
-def a_thread_a_model(alone: list[Training], threads: int) -> Callable[[], None]:
+def a_thread_a_model(alone: list[Training], workers: int) -> Callable[[], None]:
     """Models apart, as many at a time as there are threads, each on one."""
 
     def epoch() -> None:
-        with inner_threads(1), ThreadPoolExecutor(threads) as pool:
+        with threads(1), ThreadPoolExecutor(workers) as pool:
             for done in [pool.submit(model.epoch) for model in alone]:
                 done.result()
 

@@ -7,18 +7,16 @@ import torch
 
 from pipeline.errors import InputError
 
-_THREADS = 2
+#: of an encoder, however many there are: with another number the libraries cut small mini-batches
+#: otherwise, and the last bits of their features move
+THREADS = 2
 
 
 @contextmanager
-def same_threads() -> Iterator[None]:
-    """Let torch compute on two threads, however many there are.
-
-    With another number the libraries cut small mini-batches otherwise, and the last bits of their
-    features move.
-    """
+def threads(number: int) -> Iterator[None]:
+    """Let torch compute on so many threads."""
     before = torch.get_num_threads()
-    torch.set_num_threads(_THREADS)
+    torch.set_num_threads(number)
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pipeline.errors import InputError
 from pipeline.features.backbones import Encoder, create
 from pipeline.features.decode import CROPPED, ImageFiles, decode
-from pipeline.features.devices import pick_device, same_threads
+from pipeline.features.devices import THREADS, pick_device, threads
 from pipeline.sources import digest
 from pipeline.store import Pairs, Provenance, ResumableWriter, resumable_feature_writer
 
@@ -28,7 +28,7 @@ _OF_THE_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOL
 _SHARD = 1024  # images: no more than these are lost to a kill
 
 
-@same_threads()
+@threads(THREADS)
 def write_image_features(
     pairs: Pairs,
     path: Path | str,

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.errors import InputError
 from pipeline.features.captions import draw_captions
-from pipeline.features.devices import pick_device, same_threads
+from pipeline.features.devices import THREADS, pick_device, threads
 from pipeline.features.text_encoders import TextEncoder, trained, untrained
 from pipeline.sources import digest
 from pipeline.store import Pairs, Provenance, resumable_feature_writer
@@ -19,7 +19,7 @@ from pipeline.store import Pairs, Provenance, resumable_feature_writer
 _WINDOW = 8192  # rows within which captions are sorted by length, and all that a kill costs
 
 
-@same_threads()
+@threads(THREADS)
 def write_caption_features(
     pairs: Pairs,
     path: Path | str,
