@@ -216,14 +216,16 @@ def _rank(
     hits: np.ndarray,
 ) -> None:
     """Walk the database in order; ``ranks`` and ``found`` count up within each distance."""
-    ranks, found = ranks.copy(), found.copy()
+    ranks, found, bounds = ranks.copy(), found.copy(), bounds.copy()
     keys = np.empty(BLOCK, np.uint16)
     for start in range(0, codes.shape[1], BLOCK):
         size = min(BLOCK, codes.shape[1] - start)
         keys[size:] = _FAR
         for q in range(bounds.shape[0]):
             _fill_keys(query_codes[:, q], query_labels[:, q], codes, labels, start, keys[:size])
-            _rank_keys(keys, size, bounds[q], ranks[q], found[q], cuts, sums[q], hits[q])
+            bounds[q] = _rank_keys(
+                keys, size, bounds[q], ranks[q], found[q], cuts, sums[q], hits[q]
+            )
 
 
 @compiled
@@ -236,8 +238,11 @@ def _rank_keys(
     cuts: np.ndarray,
     sums: np.ndarray,
     hits: np.ndarray,
-) -> None:
-    """Give the near items of a block their ranks; add precisions to the slot of the first cut."""
+) -> int:
+    """Give the near items of a block their ranks; add precisions to the slot of the first cut.
+
+    Returns the bound from here on: once the largest cut is full, its distance is beyond it.
+    """
     for first in range(0, size, GROUP):
         near = _below(keys, first, bound)
         while near:
@@ -245,6 +250,8 @@ def _rank_keys(
             near &= near - np.uint64(1)
             distance = np.uint64(key >> np.uint16(1))
             ranks[distance] += 1
+            if ranks[distance] == cuts[-1]:
+                bound = np.uint16(2 * distance)
             if key & np.uint16(1):
                 found[distance] += 1
                 slot = 0
@@ -253,3 +260,4 @@ def _rank_keys(
                 if slot < cuts.shape[0]:
                     sums[slot] += found[distance] / ranks[distance]
                     hits[slot] += 1
+    return bound

@@ -81,13 +81,11 @@ def pessimistic_ap(groups: Groups, k: int | None) -> np.ndarray:
     return _run_ap(cut, cut.n0 + irrelevant, np.maximum(cut.m - irrelevant, 0))
 
 
-def expected_precision(groups: Groups, ranks: np.ndarray) -> np.ndarray:
-    """E[P@K] = (R0 + m r / n) / K for K in ``ranks`` (j,), none above N: float64 (queries, j)."""
-    return found_within(groups, ranks) / ranks
-
-
 def found_within(groups: Groups, ranks: np.ndarray) -> np.ndarray:
-    """R0 + m r / n, the expected number of relevant items within each rank: (queries, j)."""
+    """K E[P@K] = R0 + m r / n, the expected number of relevant items within each rank K.
+
+    ranks (j,), ascending, none above N; float64 (queries, j).
+    """
     return _found_within(groups.ends, groups.found, np.asarray(ranks, np.int64))
 
 

@@ -104,7 +104,7 @@ def summarise(
     precision, recall = metrics.precision_recall(sums["retrieved"], sums["found"], sums["total"])
     return Result(
         per_query,
-        sums["precision_at"] / queries,
+        sums["found_at"] / np.arange(1, len(sums["found_at"]) + 1) / queries,
         precision,
         recall,
         sums["precision"] / queries,
@@ -127,7 +127,7 @@ def _part(
         retrieved = np.broadcast_to(pr_ranks, found.shape)
     precision, recall = metrics.precision_recall(retrieved, found, groups.total[:, None])
     sums = {
-        "precision_at": metrics.expected_precision(groups, ranks),
+        "found_at": metrics.found_within(groups, ranks),
         "retrieved": retrieved,
         "found": found,
         "total": groups.total,

@@ -60,14 +60,18 @@ def test_counts_and_stable_sums_are_those_of_plain_numpy(seed, bits, classes, it
     np.testing.assert_array_equal(got[3], hits)
 
 
-def test_databases_of_several_blocks_are_counted_whole():
+@pytest.mark.parametrize("last", [700, hamming.BLOCK + 9, 2 * hamming.BLOCK + 5])
+def test_databases_of_several_blocks_are_counted_whole(last):
+    """Also when the largest cut lies within equals that are spread over the blocks."""
     data = draw(np.random.default_rng(0), 3, 2 * hamming.BLOCK + 5, 20)
     distance, relevant = pairs(*data)
-    items, found, _, hits = count(data, (100, len(data[1])))
+    items, found, sums, hits = count(data, (100, last))
     assert items[1].tolist() == np.bincount(distance[1], minlength=21).tolist()
-    order = np.argsort(distance, axis=1, kind="stable")[:, :100]
-    assert hits[:, 0].tolist() == np.take_along_axis(relevant, order, 1).sum(axis=1).tolist()
-    assert hits[:, 1].tolist() == found.sum(axis=1).tolist() == relevant.sum(axis=1).tolist()
+    assert found.sum(axis=1).tolist() == relevant.sum(axis=1).tolist()
+    order = np.argsort(distance, axis=1, kind="stable")
+    expected = stable_sums(np.take_along_axis(relevant, order, 1), np.array([100, last]))
+    np.testing.assert_allclose(sums, expected[0], rtol=1e-12)
+    assert hits.tolist() == expected[1].tolist()
 
 
 def test_the_result_does_not_depend_on_the_number_of_threads():

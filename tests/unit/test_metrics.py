@@ -65,11 +65,11 @@ def test_expected_ap_is_the_mean_over_all_orders_for_every_divisor(groups, k):
 
 @settings(max_examples=100, deadline=None)
 @cases
-def test_expected_precision_and_hit_probability_are_means_over_all_orders(groups, k):
+def test_expected_findings_and_hit_probability_are_means_over_all_orders(groups, k):
     sequences, counts = orders(groups), as_groups(groups)
     k = min(k, len(sequences[0]))
-    found = mean(Fraction(sum(s[:k]), k) for s in sequences)
-    assert metrics.expected_precision(counts, np.array([k]))[0, 0] == pytest.approx(found)
+    found = mean(Fraction(sum(s[:k])) for s in sequences)
+    assert metrics.found_within(counts, np.array([k]))[0, 0] == pytest.approx(found)
     hit = mean(Fraction(any(s[:k])) for s in sequences)
     assert metrics.hit_probability(counts, k)[0] == pytest.approx(hit, abs=1e-14)
 
