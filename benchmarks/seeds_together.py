@@ -2,8 +2,8 @@
 
     python -m benchmarks.seeds_together [--rows 1280] [--threads 2]
 
-Kept because none that gives the same codes brings five below four times one on a CPU:
-docs/scale.md says why.
+Kept because none that gives the same codes brings five below four times one on one thread of a
+CPU, and what does on two is of no use to the workflow: docs/scale.md says why.
 """
 
 import argparse
