@@ -36,12 +36,15 @@ def _after_delay(kill):
 
 
 def _kill(kill):
+    mine = os.getpid()
+    note = Path(f"{os.environ['STRUCK']}.{mine}")
+    note.write_text(str(kill["number"]))
     try:
-        os.close(os.open(os.environ["STRUCK"], os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        os.link(note, os.environ["STRUCK"])  # at once and whole: the process may end meanwhile
     except FileExistsError:  # one a run
         return
-    Path(os.environ["STRUCK"]).write_text(str(kill["number"]))
-    mine = os.getpid()
+    finally:
+        note.unlink()
     starter = mine if kill["stage"] == "snakemake" else int(os.environ["PIPELINE_STARTER"])
     if kill["victim"] in ("snakemake", "both"):
         os.kill(starter, signal.SIGKILL)
