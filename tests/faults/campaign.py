@@ -290,7 +290,7 @@ def chain(run: Run, waiting: list[Kill], whole: dict[str, str]) -> list[dict]:
         found = run.files()
         wrong = [path for path, value in found.items() if whole.get(path) != value]
         assert not wrong, f"{run.folder}: not as in the undisturbed run: {wrong}"
-        if number is None:
+        if number is None or status == 0:  # its process ended before the kill could strike
             break
         (kill,) = (k for k in waiting if k.number == number)
         waiting.remove(kill)
