@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -154,14 +155,23 @@ def sha256(path: Path | str) -> str:
 
 
 def alive(process: int) -> bool:
-    """True when a process of this number runs on this machine."""
+    """True when a process of this number runs on this machine.
+
+    One that has ended, but which its parent has not yet taken note of, does not run.
+    """
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass
-    return True
+    if not sys.platform.startswith("linux"):
+        return True
+    try:
+        state = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except OSError:  # it ended meanwhile
+        return False
+    return state not in (b"Z", b"X")
 
 
 def _sweep(folder: Path, machine: str) -> None:

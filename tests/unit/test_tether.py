@@ -49,14 +49,19 @@ def test_a_job_ends_with_its_snakemake_and_a_stage_run_by_hand_does_not(root, st
     assert gone == ends
 
 
-def test_a_job_whose_snakemake_is_gone_already_does_not_begin(root, tmp_path):
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_job_whose_snakemake_is_gone_already_does_not_begin(root, tmp_path, noticed):
     ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
+    if noticed:
+        ended.wait()
+    else:  # its number is still there, until its parent asks how it ended
+        assert wait_for(lambda: psutil.Process(ended.pid).status() == "zombie", 5)
     job = subprocess.run(
         [sys.executable, "-m", "pipeline", "pairs", "scenes", "--raw", tmp_path, "--out", "x"],
         env=os.environ | {STARTER: str(ended.pid)},
         cwd=root,
     )
+    ended.wait()
     assert job.returncode == 128 + signal.SIGKILL
 
 
