@@ -41,7 +41,7 @@ resume: $(INSTALLED)  ## after a kill: free the lock, then go on where the demo 
 verify: $(INSTALLED)  ## recompute the digests of the demo's files and name what differs
 	$(DEMO) -- verify
 
-kills: $(INSTALLED)  ## kill a small run 126 times, resume it, compare; 25 minutes
+kills: $(INSTALLED)  ## kill a small run 126 times, resume it, compare; 15 minutes
 	$(BIN)/python tests/faults/campaign.py --out docs/kills.md
 
 test: $(INSTALLED)  ## all tests but the longest
