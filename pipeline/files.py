@@ -163,8 +163,8 @@ def alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        pass
+    except PermissionError:  # somebody else's, of whom /proc may say nothing
+        return True
     if not sys.platform.startswith("linux"):
         return True
     try:

@@ -1,6 +1,9 @@
 """The conda file and the lock name the same versions, and nothing that is not public."""
 
 import sys
+import sysconfig
+from importlib.util import cache_from_source
+from pathlib import Path
 
 
 def test_the_conda_file_is_the_one_written_from_the_lock(root, monkeypatch):
@@ -26,3 +29,9 @@ def test_the_running_versions_are_those_of_the_lock(root, monkeypatch):
     assert sys.version_info[:2] == (3, 11)
     for name in ("torch", "numpy", "snakemake", "h5py"):
         assert version(name).split("+")[0] == pins[name]
+
+
+def test_libraries_are_installed_with_their_bytecode():
+    """Else, where Python may not write it later, every stage parses them anew: docs/scale.md."""
+    module = Path(sysconfig.get_path("platlib"), "numba", "core", "dispatcher.py")
+    assert module.is_file() and Path(cache_from_source(str(module))).is_file()
