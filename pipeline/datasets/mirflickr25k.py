@@ -43,10 +43,7 @@ def pairs(raw: Path, *, tag_used: int = 20) -> Pairs:
     tag_used  images that a tag must occur on to be kept
     """
     raw = Path(raw)
-    with open_members(raw, ARCHIVE, "mirflickr") as members:
-        lists = _tag_lists(members)
-    with open_members(raw, ANNOTATIONS, "annotations") as members:
-        label_names, labels = _labels(members, numbers=list(lists))
+    lists, label_names, labels = read_lists(raw)
     tag_names, tags = _tag_matrix(list(lists.values()), tag_used)
     keep = np.flatnonzero(tags.any(axis=1) & labels.any(axis=1))
     numbers = np.array(list(lists))[keep]
@@ -60,6 +57,15 @@ def pairs(raw: Path, *, tag_used: int = 20) -> Pairs:
         tags=tags[keep],
         tag_names=tag_names,
     )
+
+
+def read_lists(raw: Path) -> tuple[dict[int, set[str]], list[str], np.ndarray]:
+    """The tags of every image by its number, the labels' names, and who has them, uint8 (n, c)."""
+    with open_members(raw, ARCHIVE, "mirflickr") as members:
+        lists = _tag_lists(members)
+    with open_members(raw, ANNOTATIONS, "annotations") as members:
+        names, labels = _labels(members, numbers=list(lists))
+    return lists, names, labels
 
 
 def _tag_lists(members: Members) -> dict[int, set[str]]:

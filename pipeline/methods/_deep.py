@@ -131,6 +131,43 @@ def head(x: Tensor, *widths: int, activation: type[nn.Module] = nn.ReLU) -> nn.S
     return mlp(x.shape[1], *widths, activation=activation).to(x.device)
 
 
+def he_mlp(
+    widths: Sequence[int], activation: type[nn.Module], gain: float, generator: torch.Generator
+) -> nn.Sequential:
+    """``mlp`` from He's normal initialisation (ICCV 2015), biases 0.
+
+    It keeps the size of activations from layer to layer: inputs of mean square 1 give outputs of
+    standard deviation ``gain``.
+    """
+    net = mlp(*widths, activation=activation)
+    layers = [layer for layer in net if isinstance(layer, nn.Linear)]
+    for i, layer in enumerate(layers):
+        # a rectifier passes half of the mean square, which the next layer makes good
+        scale = (2 if i else 1) * (gain**2 if layer is layers[-1] else 1)
+        nn.init.normal_(layer.weight, 0, math.sqrt(scale / layer.in_features), generator=generator)
+        nn.init.zeros_(layer.bias)
+    return net
+
+
+def rates_by_width(net: nn.Module, rate: float) -> dict[float, list[nn.Parameter]]:
+    """Parameters by learning rate: layers of more than 256 inputs take proportionally less.
+
+    The curvature of a loss in a layer's weights grows with the mean square of its input, so with
+    the number of inputs; a rate that suits 256 units would diverge with 1,024.
+    """
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in net.parameters():
+        inputs = parameter.shape[1] if parameter.ndim == 2 else 1
+        groups.setdefault(rate * min(1.0, 256 / inputs), []).append(parameter)
+    return groups
+
+
+def permuted(p: Tensor, generator: torch.Generator) -> Tensor:
+    """``p`` (n, d) with every column permuted on its own: a sample of the product of marginals."""
+    keys = torch.rand(p.shape, generator=generator).to(p.device)
+    return p.gather(0, keys.argsort(dim=0))
+
+
 def adam(*nets: nn.Module, lr: float, weight_decay: float = 0.0) -> torch.optim.Adam:
     """Adam for all parameters of ``nets``."""
     parameters = [p for net in nets for p in net.parameters()]
@@ -186,6 +223,12 @@ def batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     size = min(size, n)
     order = torch.randperm(n, generator=generator)
     yield from order[: n - n % size].split(size)
+
+
+def equal_batches(n: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """One epoch as ``steps`` mini-batches of one size; less than steps rows sit each epoch out."""
+    order = torch.randperm(n, generator=generator)
+    yield from order[: n // steps * steps].split(n // steps)
 
 
 def step(loss: Tensor, optimizer: torch.optim.Optimizer) -> float:

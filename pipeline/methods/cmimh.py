@@ -1,255 +1,324 @@
-"""CMIMH: cross-modal hashing by maximising mutual information (Hoang et al., TNNLS 34(9), 2023)."""
+"""CMIMH: cross-modal hashing by maximising mutual information (Hoang et al., TNNLS 34(9), 2023).
 
-import inspect
+The paper's names: z are the logits that an encoder gives, p = sigmoid(z) its Bernoulli means, b codes
+sampled from them, T = g_v' g_t the critic of Eq. 5, D the classifier of Eq. 11.
+"""
+
 import logging
 import math
-import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
-from tqdm import tqdm
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import softplus
 
-from pipeline.errors import CollapseError, InputError
-from pipeline.methods._cmimh_diagnosis import diagnose
-from pipeline.methods._cmimh_training import WEIGHTS, Training
-from pipeline.methods._deep import device_of
-from pipeline.methods.base import Hasher
+from pipeline.errors import CollapseError
+from pipeline.methods import _deep, _diagnosis, _partners
+from pipeline.methods._epochs import Record, Training
 from pipeline.seeds import derive
 
 log = logging.getLogger(__name__)
-BLOCK = 8192  # rows encoded at a time
-CHECKPOINT_SECONDS = 30.0  # at least so long between two checkpoints
-SILENT_SPREAD = 0.02  # p that varies less than this from row to row says nothing
-NO_BOUND = -2 * math.log(2)  # the Jensen-Shannon bound of a critic that cannot tell pairs apart
+JSD_AT_CHANCE = -2 * math.log(2)  # the bound of Eq. 5 when the critic tells nothing apart
+INIT_LOGIT_STD = 3.0  # bits that start undecided are noise to the decoders
+MAX_GRADIENT_NORM = 1.0  # of the encoders: what a gap weight in force too early would exceed
+SAMPLE = 4096  # rows that statistics of a view are taken from
 
 
-class CMIMH(Hasher):
-    """Cross-Modal Info-Max Hashing.
+@dataclass(eq=False, kw_only=True)
+class CMIMH(_deep.TwoNetHasher):
+    """Cross-Modal Info-Max Hashing: Eq. 14 and nothing else.
 
-    critic      what the critic sees: 'mean' (Bernoulli means) or a number of sampled pairs
-    encoder     'mlp' (two hidden layers) or 'linear'
-    w_*         weights of Eq. 14; 0 leaves the term out; w_gap and w_balance, whose terms are sums
-                over bits, are meant at 16 bits and shrink in proportion to more
-    epochs      passes over the training pairs; more if they make fewer than min_steps mini-batches
-    batch_size  mini-batch size, made a little smaller to divide the pairs evenly
-    lr          rate of encoders, critics and classifiers; lr_decoder that of the decoders; both for
-                layers of up to 256 inputs, wider ones take proportionally less
-    momentum, optimiser ('sgd' or 'adam'), anneal (both rates, half a cosine)
-    weight_decay  of all networks but the critics, which have critic_decay
-    warm_up     share of the epochs over which w_gap grows from 0
-    scaling     power of its standard deviation that each feature is divided by: 0 keeps the
-                spectrum of a view, 1 flattens it
-    spread      standard deviation of the logits at the start
-    hide        share of the features that the encoders do not get to see in training, drawn anew
-                for every mini-batch; decoders still have to restore all of them
-    smoothing   share that neighbours have, the pairs most like a pair in both views together, in
-                what the decoders have to restore of it and in what the critic takes for joint
-    neighbors   how many of the training set for the decoders (their mean is restored)
-    batch_neighbors  how many of the mini-batch for the critic; 0: true pairs alone are joint
-    hidden      width of encoders and decoders; judge: width of critics and classifiers
-    may_collapse  collapsed codes are an answer, with a warning, and not an error: for ablations
-    device      'auto', 'cpu', 'cuda'
+    critic       what the critic sees: 'mean' (Bernoulli means) or a number of sampled pairs
+    w_*          weights of Eq. 14's terms, pure ratios; 0 leaves a term out. w_intra is 1 in the
+                 paper; its unit is the error that this many bits can explain, on average over both
+                 views; gap and balance count by the bit
+    min_steps    fewer pairs make more epochs, until there are so many mini-batches
+    lr           rate of the encoders; lr_critic of critics and classifiers; lr_decoder of decoders
+    gap_warmup   share of the epochs over which w_gap grows from 0
+    hidden       width of encoders and decoders; critic_hidden of critics and classifiers
+    on_collapse  'raise' a CollapseError, or 'warn' and mark the codes (for ablations)
+
+    After ``fit``: history_, a record per epoch; collapsed_, what is wrong with the codes, or ''.
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int,
-        *,
-        critic: Literal["mean"] | int = "mean",
-        encoder: Literal["mlp", "linear"] = "mlp",
-        w_intra: float = 80.0,
-        w_inter: float = 20.0,
-        w_gap: float = 16.0,
-        w_tc: float = 0.05,
-        w_balance: float = 0.3,
-        epochs: int = 40,
-        min_steps: int = 500,
-        batch_size: int = 128,
-        lr: float = 0.01,
-        lr_decoder: float = 0.0003,
-        momentum: float = 0.9,
-        weight_decay: float = 0.03,
-        critic_decay: float = 0.0005,
-        optimiser: Literal["sgd", "adam"] = "sgd",
-        anneal: bool = True,
-        warm_up: float = 1.0,
-        scaling: float = 0.75,
-        spread: float = 3.0,
-        hide: float = 0.05,
-        smoothing: float = 0.8,
-        neighbors: int = 10,
-        batch_neighbors: int = 3,
-        hidden: int = 1024,
-        judge: int = 512,
-        may_collapse: bool = False,
-        device: str = "auto",
-    ) -> None:
-        self.bits, self.seed = bits, seed
-        self.critic, self.encoder = critic, encoder
-        self.w_intra, self.w_inter, self.w_gap = w_intra, w_inter, w_gap
-        self.w_tc, self.w_balance = w_tc, w_balance
-        self.epochs, self.min_steps, self.batch_size = epochs, min_steps, batch_size
-        self.lr, self.lr_decoder = lr, lr_decoder
-        self.momentum = momentum
-        self.weight_decay, self.critic_decay = weight_decay, critic_decay
-        self.optimiser, self.anneal, self.warm_up = optimiser, anneal, warm_up
-        self.scaling, self.spread, self.hide = scaling, spread, hide
-        self.smoothing = smoothing
-        self.neighbors, self.batch_neighbors = neighbors, batch_neighbors
-        self.hidden, self.judge = hidden, judge
-        self.may_collapse = may_collapse
-        self.device = device
-        self._check_params()
+    epochs: int = 40
+    batch_size: int = 128
+    critic: Literal["mean"] | int = "mean"
+    w_intra: float = 1.0
+    w_inter: float = 1.0
+    w_gap: float = 8.0
+    w_tc: float = 0.0016
+    w_balance: float = 0.16
+    min_steps: int = 500
+    lr: float = 0.3
+    lr_critic: float = 0.01
+    lr_decoder: float = 0.0003
+    momentum: float = 0.9
+    weight_decay: float = 0.001
+    gap_warmup: float = 1.0
+    hidden: int = 1024
+    critic_hidden: int = 512
+    on_collapse: Literal["raise", "warn"] = "raise"
 
-    def _check_params(self) -> None:
-        for name, needed, fits in (
-            ("hide", "at least 0 and less than 1", 0 <= self.hide < 1),
-            ("smoothing", "0 to 1", 0 <= self.smoothing <= 1),
-            ("neighbors", "at least 1", self.neighbors >= 1),
-            ("batch_neighbors", "at least 0", self.batch_neighbors >= 0),
-        ):
-            if not fits:
-                raise InputError(f"{name} is {getattr(self, name)!r}; CMIMH needs {needed}")
+    # An extension may change what encoders see, what decoders restore and what counts as joint.
 
-    def params(self) -> dict[str, Any]:
-        """The constructor's arguments by name."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+    def _seen(self, batch: Sequence[Tensor], generator: torch.Generator) -> Sequence[Tensor]:
+        return batch
 
-    @classmethod
-    def fit_many(
-        cls, models: Sequence[Self], images: Sequence[np.ndarray], texts: Sequence[np.ndarray]
-    ) -> None:
-        """Fit several models at once, each on its own features, as if one by one but faster.
+    def _targets(self, x: Sequence[Tensor]) -> Sequence[Tensor]:
+        return x
 
-        The models may differ in their seeds and weights only, and their features must be of equal
-        shapes. Each has its own random stream, so what it learns does not depend on the others.
-        The first model's ``checkpoint`` serves all.
-        """
-        views = [
-            model._check_fit(image, text)
-            for model, image, text in zip(models, images, texts, strict=True)
-        ]
-        _check_alike(models, views)
-        images, texts = zip(*views, strict=True)
-        training = Training(models, images, texts, device_of(models[0].device))
-        _train(training, models[0].checkpoint)
-        for s, model in enumerate(models):
-            model.networks_ = training.networks.select(s)
-            model.scalers_ = [(mean[s], factor[s]) for mean, factor in training.scalers]
-            model.device_ = training.device
-            if fault := model._collapse(images[s], texts[s]):
-                if not model.may_collapse:
-                    raise CollapseError(fault)
-                log.warning("%s", fault)
+    def _joint(self, batch: Sequence[Tensor]) -> Tensor | None:
+        return None
 
-    def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
-        self.fit_many([self], [image], [text])
+    def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
+        kept, watching = _partners.held_out(len(x1), generator)
+        x, watched = ([view[rows] for view in (x1, x2)] for rows in (kept, watching))
+        targets = self._targets(x)
+        unit = explainable(targets, self.bits)
+        nets = Networks(self, [view.shape[1] for view in x], generator).to(x1.device)
+        nets.spread_logits([view[:SAMPLE] for view in x])
+        optimizer = self._optimizer(nets, unit)
+        steps = -(-len(kept) // self.batch_size)
+        epochs = max(self.epochs, -(-self.min_steps // steps))
 
-    def _encode_image(self, x: np.ndarray) -> np.ndarray:
-        return (self._means(0, x) > 0.5).cpu().numpy()
+        def step(rows: Tensor, warm: float) -> dict[str, Tensor]:
+            batch, restored = ([view[rows] for view in views] for views in (x, targets))
+            joint, seen = self._joint(batch), self._seen(batch, generator)
+            terms = self.terms(nets, seen, restored, generator, joint)
+            total = self.objective(terms, unit, warm)
+            optimizer.zero_grad(set_to_none=True)
+            total.backward()
+            nn.utils.clip_grad_norm_(nets.encoder.parameters(), MAX_GRADIENT_NORM)
+            optimizer.step()
+            return {name: value.detach() for name, value in (terms | {"loss": total}).items()}
 
-    def _encode_text(self, x: np.ndarray) -> np.ndarray:
-        return (self._means(1, x) > 0.5).cpu().numpy()
+        def epoch(index: int) -> Record:
+            for group in optimizer.param_groups:
+                group["lr"] = group["rate"] * (1 + math.cos(math.pi * index / epochs)) / 2
+            warm = min(1.0, (index + 1) / (self.gap_warmup * epochs)) if self.gap_warmup else 1.0
+            sums: dict[str, Tensor] = {}
+            for rows in _deep.equal_batches(len(kept), steps, generator):
+                sums = {k: sums.get(k, 0) + value for k, value in step(rows, warm).items()}
+            rank, error = _partners.rank(*((p > 0.5).cpu().numpy() for p in nets.means(watched)))
+            means = {name: float(value) / steps for name, value in sums.items()}
+            return means | {"partners": rank, "partners_error": error}
 
-    @torch.no_grad()
-    def _means(self, view: int, x: np.ndarray) -> Tensor:
-        """The Bernoulli means of one view's rows, (n, bits), block by block."""
-        mean, factor = self.scalers_[view]
-        means = []
-        for start in range(0, len(x), BLOCK):
-            rows = torch.from_numpy(np.asarray(x[start : start + BLOCK], np.float32))
-            scaled = (rows.to(self.device_) - mean) * factor
-            means.append(torch.sigmoid(self.networks_.encoder[view](scaled[None])[0]))
-        return torch.cat(means)
+        parts = {"networks": nets, "optimizer": optimizer}
+        self.history_ = Training(self, parts, generator, x).run(epochs, epoch)
+        nets.requires_grad_(False)
+        self.critics_ = nets.critic
+        self.collapsed_ = self._fault(nets.means([view[:SAMPLE] for view in x]))
+        if self.collapsed_ and self.on_collapse == "raise":
+            raise CollapseError(self.collapsed_)
+        if self.collapsed_:
+            log.warning("%s", self.collapsed_)
+        return nets.encoder[0], nets.encoder[1]
 
-    def diagnose(self, image: np.ndarray, text: np.ndarray) -> dict[str, np.ndarray]:
-        """tc_image, tc_text, p_histogram_image, p_histogram_text, mi_bound, mean_abs.
-
-        TC is in nats, by classifiers trained on the codes of the given rows.
-        """
-        return diagnose(
-            self.networks_,
-            [self._means(0, image), self._means(1, text)],
-            batch_size=self.batch_size,
-            width=self.judge,
-            generator=torch.Generator().manual_seed(derive(self.seed, "cmimh", "diagnose")),
+    def objective(self, terms: dict[str, Tensor], unit: float, warm: float = 1.0) -> Tensor:
+        """Eq. 14, to be minimised, and D's own loss, which D alone feels."""
+        return (
+            self.w_intra * terms["intra"] / unit
+            - self.w_inter * terms["bound"]
+            + self.w_gap * warm * terms["gap"] / self.bits
+            + self.w_tc * terms["tc"]
+            + self.w_balance * terms["balance"] / self.bits
+            + terms["classifier"]
         )
 
-    def _collapse(self, image: np.ndarray, text: np.ndarray) -> str:
-        """What shows that the codes of the training rows (at most 8,192) say nothing, or ''.
+    def terms(
+        self,
+        nets: "Networks",
+        x: Sequence[Tensor],
+        targets: Sequence[Tensor],
+        generator: torch.Generator,
+        joint: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The terms of Eq. 14 on a mini-batch; those of weight 0 that cost anything are 0.
 
-        That is, if p hardly varies from row to row, or most bits of a view are constant.
+        x, targets  what encoders see and decoders restore of the two views, (B, d_v) and (B, d_t)
+        joint       (B, B), rows summing to 1: what counts as joint in Eq. 5; None: true pairs alone
         """
-        p = [self._means(0, image[:BLOCK]), self._means(1, text[:BLOCK])]
-        spread = min(float(v.std(dim=0).mean()) for v in p)
-        constant = [int(((v > 0.5).float().std(dim=0) == 0).sum()) for v in p]
-        if spread < SILENT_SPREAD or max(constant) > self.bits / 2:
-            away = float(torch.cat(p).sub(0.5).abs().mean())
-            bound = float(self.networks_.bound([v[None, :1024] for v in p]))
-            return (
-                f"the codes collapsed (seed {self.seed}, {self.bits} bits: p varies by "
-                f"{spread:.4f}, mean |p - 1/2| is {away:.4f}, the information bound {bound:.3f} "
-                f"with {NO_BOUND:.3f} telling nothing, {constant[0]} image and {constant[1]} text "
-                "bits constant); a smaller w_gap, a larger w_intra or another rate is needed"
-            )
-        return ""
+        z = [encoder(view) for encoder, view in zip(nets.encoder, x, strict=True)]
+        p = [torch.sigmoid(logits) for logits in z]
+        intra = bound = tc = classifier = torch.zeros((), device=p[0].device)
+        if self.w_intra:
+            for target, means, decoder in zip(targets, p, nets.decoder, strict=True):
+                restored = decoder(signed(sample(means, generator)))
+                intra = intra + reconstruction_error(target, restored)
+        if self.w_inter and self.critic == "mean":
+            bound = jensen_shannon_bound(nets.critic, p, joint)
+        elif self.w_inter:
+            for _ in range(self.critic):
+                b = [sample(means, generator) for means in p]
+                bound = bound + jensen_shannon_bound(nets.critic, b, joint) / self.critic
+        if self.w_tc:
+            for d, means in zip(nets.classifier, p, strict=True):
+                tc = tc + total_correlation(d, means)
+                classifier = classifier + classifier_loss(d, means.detach(), generator)
+        return {
+            "intra": intra,
+            "bound": bound,
+            "gap": symmetrised_kl(*z),
+            "tc": tc,
+            "classifier": classifier,
+            "balance": imbalance(p[0]) + imbalance(p[1]),
+            "mean_abs": (torch.cat(p) - 0.5).abs().mean(),
+        }
 
+    def _optimizer(self, nets: "Networks", unit: float) -> torch.optim.Optimizer:
+        """SGD in which a network that occurs in one term learns at its rate, whatever the weight.
 
-def _check_alike(models: Sequence[CMIMH], views: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
-    own = {"seed", *(f"w_{name}" for name in WEIGHTS)}
-    for model, view in zip(models, views, strict=True):
-        differs = [
-            name
-            for name, value in model.params().items()
-            if name not in own and value != getattr(models[0], name)
+        Decoders then descend on the squared error summed over features, critics on the bound.
+        """
+        rates = [(nets.encoder, self.lr), (nets.classifier, self.lr_critic)]
+        rates.append((nets.critic, self.lr_critic / (self.w_inter or 1)))
+        for decoder in nets.decoder:
+            summed = decoder[-1].out_features * unit / (self.w_intra or 1)
+            rates.append((decoder, self.lr_decoder * summed))
+        groups = [
+            {"params": params, "lr": rate, "rate": rate}
+            for net, base in rates
+            for rate, params in _deep.rates_by_width(net, base).items()
         ]
-        if differs:
-            raise InputError(
-                f"models trained together differ in {', '.join(differs)}; "
-                "only seeds and weights may differ"
-            )
-        if [x.shape for x in view] != [x.shape for x in views[0]]:
-            raise InputError("models trained together need features of equal shapes")
+        decay, momentum = self.weight_decay, self.momentum
+        return torch.optim.SGD(groups, momentum=momentum, weight_decay=decay, fused=True)
+
+    def _fault(self, p: Sequence[Tensor]) -> str:
+        """What is wrong with the codes, given the means p of training rows; '' if nothing is."""
+        constant = max(int(((v > 0.5).float().std(dim=0) == 0).sum()) for v in p)
+        fault = _partners.silence([(r["partners"], r["partners_error"]) for r in self.history_])
+        if constant > self.bits / 2:
+            fault = f"{constant} bits of a view are constant"
+        last = self.history_[-1]
+        return fault and (
+            f"the codes of {self.bits} bits collapsed: {fault}; mean |p - 1/2| is "
+            f"{last['mean_abs']:.3f}, the bound {last['bound']:.3f} ({JSD_AT_CHANCE:.3f} is chance); "
+            "a smaller w_gap or another lr is needed"
+        )
+
+    def _means(self, view: int, x: np.ndarray) -> Tensor:
+        """The Bernoulli means p (n, bits) of one view's features."""
+        net = (self.image_net_, self.text_net_)[view]
+        return torch.sigmoid(torch.from_numpy(_deep.outputs(net, x, self.device_)))
+
+    def diagnose(self, image: np.ndarray, text: np.ndarray) -> dict[str, np.ndarray]:
+        """tc_* (nats), p_histogram_* (50 bins, shares), mean_abs, mi_bound, collapsed (0 or 1)."""
+        generator = torch.Generator().manual_seed(derive(self.seed, "CMIMH", "diagnose"))
+        p = [self._means(0, image), self._means(1, text)]
+        found = _diagnosis.of_means(p, self.critic_hidden, generator)
+        some = [view[:SAMPLE].to(self.device_) for view in p]
+        found["mi_bound"] = float(jensen_shannon_bound(self.critics_, some))
+        found["collapsed"] = bool(self.collapsed_)
+        return {name: np.asarray(value, np.float64) for name, value in found.items()}
 
 
-def _train(training: Training, checkpoint: Path | None) -> None:
-    """All epochs, from the checkpoint if there is one; the watcher sees every epoch."""
-    if checkpoint is not None and checkpoint.exists():
-        if training.resume(checkpoint):
-            log.info("going on after epoch %d from %s", training.done, checkpoint)
-        else:
-            log.warning("%s is not of this training; starting anew", checkpoint)
-    for records in training.history:
-        _tell(training.models, records)
-    saved = time.monotonic()
-    epochs = range(training.done, training.epochs)
-    for _ in tqdm(epochs, desc="epochs", mininterval=1, disable=None):
-        _tell(training.models, training.epoch())
-        if checkpoint is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
-            _save(training, checkpoint)
-            saved = time.monotonic()
+class Networks(nn.Module):
+    """Encoders, decoders, critics and classifiers; of each the first is the image's."""
+
+    def __init__(self, of: CMIMH, features: Sequence[int], generator: torch.Generator) -> None:
+        super().__init__()
+        bits, hidden, width = of.bits, of.hidden, of.critic_hidden
+
+        def nets(gain: float, activation: type[nn.Module], *shapes: Sequence[int]) -> nn.ModuleList:
+            return nn.ModuleList(_deep.he_mlp(s, activation, gain, generator) for s in shapes)
+
+        # Decoders start near the mean and D near 1/2. With outputs of length 1 the critic's T starts
+        # within -1..1: at its natural size the first step would throw every bit to one side.
+        self.encoder = nets(1.0, nn.ReLU, *[(d, hidden, hidden, bits) for d in features])
+        self.decoder = nets(0.1, nn.ReLU, *[(bits, hidden, hidden, d) for d in features])
+        self.critic = nets(width**-0.5, nn.LeakyReLU, *[(bits, width, width, width)] * 2)
+        self.classifier = nets(0.1, nn.LeakyReLU, *[(bits, width, width, 1)] * 2)
+
+    @torch.no_grad()
+    def means(self, x: Sequence[Tensor]) -> list[Tensor]:
+        """The Bernoulli means of both views."""
+        return [torch.sigmoid(e(view)) for e, view in zip(self.encoder, x, strict=True)]
+
+    @torch.no_grad()
+    def spread_logits(self, x: Sequence[Tensor]) -> None:
+        """Shift and scale the encoders' last layers, so that on ``x`` bits are balanced, decided."""
+        for encoder, view in zip(self.encoder, x, strict=True):
+            z, last = encoder(view), encoder[-1]
+            scale = INIT_LOGIT_STD / z.std(dim=0).clamp_min(1e-6)
+            last.weight.mul_(scale[:, None])
+            last.bias.sub_(z.mean(dim=0)).mul_(scale)
 
 
-def _save(training: Training, checkpoint: Path) -> None:
-    """Write a checkpoint; without the place for one the training goes on all the same."""
-    try:
-        training.save(checkpoint)
-    except OSError as error:
-        log.warning("%s: no checkpoint could be written (%s)", checkpoint, error.strerror)
+# The terms, on p, b or z (B, L) and x (B, d) of a mini-batch.
 
 
-def _tell(models: Sequence[CMIMH], records: Sequence[dict[str, Any]]) -> None:
-    """Report one epoch of every model; a loss that is not finite ends the training."""
-    for model, record in zip(models, records, strict=True):
-        if not math.isfinite(record["loss"]):
-            raise CollapseError(
-                f"the loss became {record['loss']} in epoch {record['epoch']} "
-                f"(seed {model.seed}); a smaller learning rate is needed"
-            )
-        model.report(**record)
-        model.last_ = record
+def sample(p: Tensor, generator: torch.Generator) -> Tensor:
+    """b = 1[logit(p) + log u - log(1 - u) > 0], u ~ U(0, 1), gradient straight to p (Eq. 4)."""
+    u = torch.rand(p.shape, generator=generator).to(p.device)
+    b = (u > 1 - p).to(p.dtype)  # the same condition without the logarithms
+    return b + (p - p.detach())
+
+
+def signed(p: Tensor) -> Tensor:
+    """0..1 to -1..1: what a first layer could do itself, but better conditioned."""
+    return 2 * p - 1
+
+
+def reconstruction_error(x: Tensor, restored: Tensor) -> Tensor:
+    """-log p(x | b) of a Gaussian decoder, up to constants (Eq. 2, 3): mean squared error."""
+    return (x - restored).square().mean()
+
+
+def jensen_shannon_bound(
+    g: Sequence[nn.Module], p: Sequence[Tensor], joint: Tensor | None = None
+) -> Tensor:
+    """E_joint[-softplus(-T)] - E_product[softplus(T)], T = g_v(p_v)' g_t(p_t) (Eq. 5).
+
+    The off-diagonal pairs of the mini-batch stand for the product of the marginals; true pairs, or
+    all pairs by the weights ``joint`` (B, B), for the joint distribution.
+    """
+    t = g[0](signed(p[0])) @ g[1](signed(p[1])).T
+    size, true = len(t), t.diagonal()
+    alike = -softplus(-true).sum() if joint is None else -(joint * softplus(-t)).sum()
+    return alike / size - (softplus(t).sum() - softplus(true).sum()) / (size * max(size - 1, 1))
+
+
+def symmetrised_kl(z_v: Tensor, z_t: Tensor) -> Tensor:
+    """(KL(p_v, p_t) + KL(p_t, p_v)) / 2 of a pair, summed over bits (Eq. 6, 7).
+
+    Both directions add up to (p_v - p_t)(z_v - z_t), exactly and without logarithms of 0.
+    """
+    return ((torch.sigmoid(z_v) - torch.sigmoid(z_t)) * (z_v - z_t)).sum(dim=1).mean() / 2
+
+
+def total_correlation(d: nn.Module, p: Tensor) -> Tensor:
+    """E[log D - log(1 - D)] (Eq. 11, 12), the mean of D's logit in nats; D does not feel it."""
+    frozen = {name: parameter.detach() for name, parameter in d.named_parameters()}
+    return functional_call(d, frozen, signed(p)).mean()
+
+
+def classifier_loss(d: nn.Module, p: Tensor, generator: torch.Generator) -> Tensor:
+    """D's logistic loss: p is of class 1, p with every bit permuted over the batch of class 0."""
+    product = _deep.permuted(p, generator)
+    return softplus(-d(signed(p))).mean() + softplus(d(signed(product))).mean()
+
+
+def imbalance(p: Tensor) -> Tensor:
+    """The sum over bits of abs(mean over the mini-batch of p - 1/2) (Eq. 13)."""
+    return (p.mean(dim=0) - 0.5).abs().sum()
+
+
+@torch.no_grad()
+def explainable(views: Sequence[Tensor], bits: int) -> float:
+    """The share of its variance that so many bits can explain of a view, at most; mean of the views.
+
+    views  (n, d) of mean 0. The leading principal components are the best linear map to so many
+    values, and the sign of a Gaussian value explains 2 / pi of its variance.
+    """
+    shares = []
+    for view in views:
+        some = view[:SAMPLE].double()
+        gram = some @ some.T if len(some) < some.shape[1] else some.T @ some
+        spectrum = torch.linalg.eigvalsh(gram)
+        shares.append(float(spectrum[-bits:].sum() / spectrum.sum()))
+    return 2 / math.pi * sum(shares) / len(shares)

@@ -1,0 +1,82 @@
+"""MIR-Flickr25K's two archives with drawn images, and its real tags and labels where they are."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from sklearn.decomposition import TruncatedSVD
+
+from pipeline import seeds
+from pipeline.datasets._drawn.painter import Painter, subject, write_jpegs, write_texts
+from pipeline.datasets.mirflickr25k import ANNOTATIONS, ARCHIVE, read_lists
+from pipeline.errors import InputError
+from pipeline.files import whole
+
+COUNT, LABELS, TAGS = 25_000, 24, 1_386
+TOPICS = 40  # directions of the tags that the pictures show
+
+
+def draw(
+    folder: Path, *, seed: int = 0, lists: str | None = None, count: int = COUNT, size: int = 96
+) -> None:
+    """Write ``mirflickr25k.zip`` and ``mirflickr25k_annotations_v080.zip`` into ``folder``.
+
+    seed   of the pictures, and of tags and labels where they are drawn too
+    lists  a folder with the two official archives, or just their texts, whose tags and labels the
+           pictures then show; without it these are drawn in the same number and sparsity
+    count  of images; fewer for a trial; size: their pixels a side
+    """
+    if not 1 <= count <= COUNT:
+        raise InputError(f"mirflickr25k: count={count} was given, 1 to {COUNT} is needed")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tags, labels, names = _real(Path(lists)) if lists else _made_up(seed)
+    tags, labels = tags[:count], labels[:count]
+    vectors = _vectors(tags, labels)
+    with whole(folder / ANNOTATIONS) as part, zipfile.ZipFile(part, "w") as archive:
+        rows = ((f"{name}.txt", np.flatnonzero(labels[:, i]) + 1) for i, name in enumerate(names))
+        write_texts(archive, ((name, "".join(f"{n}\n" for n in found)) for name, found in rows))
+    with whole(folder / ARCHIVE) as part, zipfile.ZipFile(part, "w") as archive:
+        lines = ((i, "".join(f"{tag}\n" for tag in found)) for i, found in enumerate(tags, 1))
+        write_texts(archive, ((f"mirflickr/meta/tags/tags{i}.txt", text) for i, text in lines))
+        images = [f"mirflickr/im{i}.jpg" for i in range(1, count + 1)]
+        write_jpegs(archive, images, vectors, Painter(seed, vectors.shape[1], size=size))
+
+
+def _vectors(tags: list[list[str]], labels: np.ndarray) -> np.ndarray:
+    """What every image shows: its labels, and half as loud the main topics of its tags."""
+    vocabulary = {tag: i for i, tag in enumerate(sorted({t for found in tags for t in found}))}
+    has = np.zeros((len(tags), len(vocabulary)), np.float32)
+    for row, found in zip(has, tags, strict=True):
+        row[[vocabulary[tag] for tag in found]] = 1
+    has = has[:, has.sum(axis=0) >= min(20, len(tags) / 100)]
+    rare = np.log(len(has) / (has.sum(axis=0) + 1))
+    topics = TruncatedSVD(min(TOPICS, has.shape[1] - 1), random_state=0).fit_transform(has * rare)
+    return subject((labels, 1.0), (topics, 0.5))
+
+
+def _real(folder: Path) -> tuple[list[list[str]], np.ndarray, list[str]]:
+    lists, names, labels = read_lists(folder)
+    return [sorted(found) for found in lists.values()], labels, names
+
+
+def _made_up(seed: int) -> tuple[list[list[str]], np.ndarray, list[str]]:
+    """Tags and labels of 25,000 images: 3.7 labels and 5 known tags an image, on average.
+
+    Both depend on thirty hidden topics, and how often each occurs falls like the real ones do.
+    """
+    rng = np.random.default_rng(seeds.derive(seed, "lists"))
+    topics = rng.standard_normal((COUNT, 30), dtype=np.float32)
+
+    def drawn(count: int, share: np.ndarray, sharpness: float) -> np.ndarray:
+        """0/1 (COUNT, count), column j with the given share of ones."""
+        loads = rng.standard_normal((30, count)) * (rng.random((30, count)) < 0.15)
+        score = sharpness * topics @ loads.astype(np.float32)
+        score += rng.gumbel(size=score.shape)
+        rank = score.argsort(axis=0).argsort(axis=0)
+        return (rank >= COUNT * (1 - share)).astype(np.uint8)
+
+    labels = drawn(LABELS, np.geomspace(0.42, 0.01, LABELS), 2.5)
+    known = drawn(TAGS, np.geomspace(0.045, 20.5 / COUNT, TAGS) ** 1.0, 2.5)
+    tags = [[f"tag{j}" for j in np.flatnonzero(row)] for row in known]
+    return tags, labels, [f"label_{chr(97 + j)}" for j in range(LABELS)]
