@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import CollapseError, InputError
-from pipeline.files import write_text
+from pipeline.files import read_json, write_text
 from pipeline.store import Provenance, libraries
 
 log = logging.getLogger(__name__)
@@ -156,28 +156,31 @@ def _evaluate(a: argparse.Namespace) -> None:
 def _table(a: argparse.Namespace) -> None:
     from pipeline.results.tables import write_table
 
-    write_table(a.spec, a.out)
-    _write_spec(a)
+    spec = read_json(a.spec)
+    write_table(spec, a.out)
+    _write_spec(a.out, spec)
 
 
 def _figure(a: argparse.Namespace) -> None:
     from pipeline.results.curves import write_figure
 
-    write_figure(a.spec, a.out)
-    _write_spec(a)
+    spec = read_json(a.spec)
+    write_figure(spec, a.out)
+    _write_spec(a.out, spec)
 
 
-def _write_spec(a: argparse.Namespace) -> None:
+def _write_spec(out: Path, spec: dict[str, Any]) -> None:
     """What a result was made from, beside it: its settings, seeds, files and their digests."""
     from pipeline.verify import record_of
 
-    write_text(a.out.with_suffix(".json"), json.dumps(record_of(a.out, a.spec), indent=1) + "\n")
+    write_text(out.with_suffix(".json"), json.dumps(record_of(out, spec), indent=1) + "\n")
 
 
 def _report(a: argparse.Namespace) -> None:
     from pipeline.results.front_page import write_front_page
 
-    write_front_page(a.results, a.galleries, a.commented, a.config, a.choices, a.out)
+    galleries, config, choices = map(read_json, (a.galleries, a.config, a.choices))
+    write_front_page(a.results, galleries, a.commented, config, choices, a.out)
 
 
 def _export(a: argparse.Namespace) -> None:
@@ -268,15 +271,15 @@ def _parser() -> argparse.ArgumentParser:
         ("figure", _figure, "write a figure as PNG, SVG and the data behind it as CSV"),
     ):
         add = stage(name, run, about)
-        add("--spec", type=json.loads, required=True, metavar="JSON")
+        add("--spec", type=Path, required=True, help="a JSON file: an experiment and its cells")
         add("--out", type=Path, required=True)
 
     add = stage("report", _report, "write the front page: one HTML file with all results")
     add("--results", type=Path, nargs="+", required=True, help="the .json beside each result")
-    add("--galleries", type=json.loads, default=[], metavar="JSON")
+    add("--galleries", type=Path, required=True, help="a JSON file: the examples to show")
     add("--commented", type=Path, required=True, help="the config file, for what is assumed")
-    add("--config", type=json.loads, required=True, metavar="JSON", help="what the run used")
-    add("--choices", type=json.loads, required=True, metavar="JSON", help="that, as text by name")
+    add("--config", type=Path, required=True, help="a JSON file: what the run used")
+    add("--choices", type=Path, required=True, help="a JSON file: the same as text, by name")
     add("--out", type=Path, required=True)
 
     add = stage("export", _export, "write the codes of one view as a faiss index")
