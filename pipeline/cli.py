@@ -123,11 +123,12 @@ def _train(a: argparse.Namespace) -> None:
         codes = train(
             a.method,
             bits=a.bits,
-            params=_with_device(a.method, a.params, a.device),
+            params=a.params,
             stream=a.stream,
             splits=store.read_splits(a.splits),
             image=a.image,
             text=a.text,
+            device=a.device,
             watch=watch,
             keeper=keeper,
         )
@@ -295,13 +296,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--artefacts", type=Path, required=True, help="the folder of the HDF5 files")
     add("--results", type=Path, required=True, help="the folder of tables and figures")
     return parser
-
-
-def _with_device(method: str, params: dict[str, Any], device: str) -> dict[str, Any]:
-    """Methods on torch take the device; the others have no such parameter."""
-    from pipeline.sources import uses
-
-    return {**params, "device": device} if uses(f"pipeline.methods.{method}", "torch") else params
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from pipeline import seeds, store
 from pipeline.errors import InputError
-from pipeline.methods import create
+from pipeline.methods import create, parameters
 from pipeline.methods.base import Hasher
 from pipeline.store import Codes, Features, Provenance, Split, open_features
 
@@ -72,6 +72,7 @@ def train(
     splits: Mapping[int, Split],
     image: Path | str,
     text: Path | str,
+    device: str = "auto",
     watch: Watcher | None = None,
     keeper: Keeper | None = None,
 ) -> Codes:
@@ -79,8 +80,11 @@ def train(
 
     stream  the name of the setting: the random streams of different settings are independent
     image, text  feature files; ``watch`` gets the method's records, the seed added
+    device  for methods whose constructor takes one, unless ``params`` says it
     keeper  holds what an interrupted training before this one had done
     """
+    if "device" in parameters(method):
+        params = {"device": device, **params}
     hashers = [
         create(method, bits=bits, seed=seeds.derive(seed, "method", stream), **params)
         for seed in splits

@@ -1,11 +1,12 @@
 """Training a setting: an interrupted one goes on, and ends in the codes of an undisturbed one."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
-from pipeline import cli, store
+from pipeline import cli, methods, store
 from pipeline.methods.cmimh import CMIMH
 from pipeline.methods.cvh import CVH
 from pipeline.store import Provenance, Split
@@ -125,3 +126,36 @@ def test_a_checkpoint_that_is_damaged_is_not_taken(inputs, method, name):
     assert train(inputs, method, params) == 0
     assert train(inputs, method, params, "undisturbed.h5") == 0
     assert same(inputs, "codes.h5", "undisturbed.h5") and left(inputs) == []
+
+
+def own_method(fields=""):
+    """A method as the README describes one, on torch."""
+    return f"""
+import torch
+from dataclasses import dataclass
+from pipeline.methods.base import Hasher
+
+@dataclass(eq=False, kw_only=True)
+class Mine(Hasher):
+    strength: float = 1.0
+    {fields}
+
+    def _fit(self, image, text):
+        self.report(device=getattr(self, "device", "none"))
+
+    def _encode_image(self, x):
+        return (torch.as_tensor(x[:, : self.bits]) > self.strength).numpy()
+
+    _encode_text = _encode_image
+"""
+
+
+@pytest.mark.parametrize(("fields", "told"), [("", "none"), ("device: str = 'auto'", "cpu")])
+def test_a_method_on_torch_is_given_the_device_if_it_takes_one(inputs, monkeypatch, fields, told):
+    (inputs / "methods").mkdir()
+    (inputs / "methods" / "mine.py").write_text(own_method(fields))
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(inputs / "methods")])
+    monkeypatch.delitem(sys.modules, "pipeline.methods.mine", raising=False)
+    assert train(inputs, "mine", {"strength": 0.5}) == 0
+    records = (inputs / "codes.h5.jsonl").read_text().splitlines()
+    assert [json.loads(line)["device"] for line in records] == [told] * len(SEEDS)

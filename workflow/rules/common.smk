@@ -57,7 +57,7 @@ def pairs_options(dataset):
 
 
 def gpu_for(module):
-    """One GPU for stages that compute with torch, unless the config keeps to the CPU."""
+    """One GPU for stages that may compute on it, with torch, unless the config keeps to the CPU."""
     return int(config["device"] != "cpu" and uses(module, "torch"))
 
 
