@@ -106,7 +106,8 @@ def _pca(a: argparse.Namespace) -> None:
 
     inputs = {"features": a.features, "splits": a.splits}
     provenance = Provenance("pca", {"components": a.components}, inputs)
-    write_pca(a.features, store.read_splits(a.splits), a.out, provenance, components=a.components)
+    splits, sizes = store.read_splits(a.splits), {"components": a.components}
+    write_pca(a.features, splits, a.out, provenance, **sizes, device=a.device)
 
 
 def _train(a: argparse.Namespace) -> None:
@@ -249,6 +250,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("--features", "--splits", "--out"):
         add(name, type=Path, required=True)
     add("--components", type=int, required=True)
+    add("--device", default="auto")
 
     add = stage("train", _train, "fit one method for all seeds and encode every pair")
     add("method")

@@ -36,8 +36,8 @@ def write_pca(
     path: Path | str,
     provenance: Provenance,
     *,
-    components: int = 1024,
-    device: str = "auto",
+    components: int,
+    device: str,
 ) -> None:
     """Write the features (n, d) projected on their principal components, (seeds, n, components).
 

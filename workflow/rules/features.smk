@@ -60,10 +60,12 @@ rule pca:
     # One thread, whatever --cores: the order of additions moves the last bits of a component.
     threads: 1
     resources:
+        gpu=gpu_for("pipeline.features.reduce"),
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
         components=lambda w: config["features"][w.features]["image_pca"],
+        device=config["device"],
     shell:
         "python -m pipeline pca --features {input.features:q} --splits {input.splits:q}"
-        " --components {params.components} --out {output:q} --log {log:q}"
+        " --components {params.components} --device {params.device} --out {output:q} --log {log:q}"
