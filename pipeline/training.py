@@ -1,7 +1,9 @@
 """Train one setting, all its seeds, and encode every pair of the data set."""
 
+import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from pipeline import seeds, store
 from pipeline.errors import InputError
 from pipeline.methods import create, parameters
 from pipeline.methods.base import Hasher
+from pipeline.sources import digest
 from pipeline.store import Codes, Features, Provenance, Split, open_features
 
 _BLOCK = 16_384  # rows encoded at a time: bounds memory, whatever the size of the data set
@@ -61,6 +64,45 @@ class Keeper:
     def _is_of_this_training(self, path: Path) -> bool:
         found = store.attributes_of(path)
         return all(found[name] == value for name, value in self.provenance.attributes.items())
+
+
+def write_codes(
+    method: str,
+    *,
+    bits: int,
+    params: Mapping[str, Any],
+    device: str,
+    stream: str,
+    image: Path | str,
+    text: Path | str,
+    splits: Path | str,
+    path: Path,
+    records: Path | None = None,
+) -> None:
+    """Write as ``path`` the codes of all pairs by ``train``, which goes on where one was killed.
+
+    splits  the file of the splits; ``records`` gets one JSON line per epoch
+    """
+    inputs = {"image": image, "text": text, "splits": splits}
+    about = {"method": method, "bits": bits, "params": params, "stream": stream}
+    code = digest("pipeline.training", f"pipeline.methods.{method}")
+    kept = Provenance("checkpoint", {**about, "device": device, "code": code}, inputs)
+    keeper = Keeper(path.with_name(f".{path.name}.checkpoint"), kept)
+    with _record_writer(records) as watch:
+        codes = train(
+            method,
+            bits=bits,
+            params=params,
+            device=device,
+            stream=stream,
+            splits=store.read_splits(splits),
+            image=image,
+            text=text,
+            watch=watch,
+            keeper=keeper,
+        )
+    store.write_codes(path, codes, Provenance("train", about, inputs))
+    keeper.clear()
 
 
 def train(
@@ -173,3 +215,13 @@ def _joined(parts: Sequence[Codes]) -> Codes:
 
 def _with_seed(watch: Watcher | None, seed: int) -> Watcher | None:
     return None if watch is None else lambda record: watch({"seed": seed, **record})
+
+
+@contextmanager
+def _record_writer(path: Path | None) -> Iterator[Watcher | None]:
+    if path is None:
+        yield None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", buffering=1) as file:
+        yield lambda record: print(json.dumps(record), file=file)
