@@ -86,7 +86,7 @@ def stages(config: dict, one: plan.Setting) -> list[list[str]]:
     codes = plan.codes_file(config, one)
     shared = ["--splits", f"{split}/split.h5"]
     train = ["train", name, "--bits", str(one.bits), "--params", json.dumps(params)]
-    train += ["--device", config["device"], "--stream", one.folder, *shared, "--out", codes]
+    train += ["--device", config["device"], *shared, "--out", codes]
     train += ["--image", f"{split}/image-pca.h5", "--text", f"{place}/text/tags.h5"]
     evaluate = ["evaluate", "--codes", codes, "--pairs", f"{place}/pairs.h5", *shared]
     evaluate += ["--map-at", *map(str, config["evaluation"]["map_at"])]

@@ -95,7 +95,6 @@ def _train(a: argparse.Namespace) -> None:
         bits=a.bits,
         params=a.params,
         device=a.device,
-        stream=a.stream,
         image=a.image,
         text=a.text,
         splits=a.splits,
@@ -202,7 +201,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--bits", type=int, required=True)
     add("--params", type=json.loads, default={}, metavar="JSON")
     add("--device", default="auto")
-    add("--stream", required=True, help="the name of the setting, which seeds its randomness")
     for name in ("--image", "--text", "--splits", "--out"):
         add(name, type=Path, required=True)
     add("--records", type=Path, help="one JSON line per epoch")

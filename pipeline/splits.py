@@ -64,18 +64,18 @@ def draw(
     validation  how many database rows are set aside to choose hyper-parameters on; they stay in
                 the database of a test and are never trained on
 
-    Every other valid row is in the database. The order of the draws depends on the data set and
+    Every other valid row is in the database. The order of the draws depends on the valid rows and
     the seed alone, so protocols that differ only in the training size share their queries and
-    nest their training sets.
+    nest their training sets. ``dataset`` is for messages.
     """
     rows = np.flatnonzero(valid)
-    queries = _queries(rows, partition, query, _rng(seed, dataset, "query"))
+    queries = _queries(rows, partition, query, _rng(seed, "query"))
     database = np.setdiff1d(rows, queries, assume_unique=True)
     protocol = f"{len(rows)} usable pairs, query={query}, train={train}, validation={validation}"
     _not_empty(dataset, protocol, query=queries, database=database)
-    held_out = _take(database, validation, _rng(seed, dataset, "validation"), "validation")
+    held_out = _take(database, validation, _rng(seed, "validation"), "validation")
     candidates = np.setdiff1d(database, held_out, assume_unique=True)
-    trained = _train(candidates, partition, train, _rng(seed, dataset, "train"))
+    trained = _train(candidates, partition, train, _rng(seed, "train"))
     _not_empty(dataset, protocol, train=trained)
     return Split(*(np.sort(part) for part in (queries, database, trained, held_out)))
 
@@ -131,5 +131,5 @@ def _take(rows: np.ndarray, count: int, rng: np.random.Generator, part: str) -> 
     return rng.permutation(rows)[:count]
 
 
-def _rng(seed: int, dataset: str, part: str) -> np.random.Generator:
-    return np.random.default_rng(derive(seed, "split", dataset, part))
+def _rng(seed: int, part: str) -> np.random.Generator:
+    return np.random.default_rng(derive(seed, "split", part))

@@ -72,7 +72,6 @@ def write_codes(
     bits: int,
     params: Mapping[str, Any],
     device: str,
-    stream: str,
     image: Path | str,
     text: Path | str,
     splits: Path | str,
@@ -84,7 +83,7 @@ def write_codes(
     splits  the file of the splits; ``records`` gets one JSON line per epoch
     """
     inputs = {"image": image, "text": text, "splits": splits}
-    about = {"method": method, "bits": bits, "params": params, "stream": stream}
+    about = {"method": method, "bits": bits, "params": params}
     code = digest("pipeline.training", f"pipeline.methods.{method}")
     kept = Provenance("checkpoint", {**about, "device": device, "code": code}, inputs)
     keeper = Keeper(path.with_name(f".{path.name}.checkpoint"), kept)
@@ -94,7 +93,6 @@ def write_codes(
             bits=bits,
             params=params,
             device=device,
-            stream=stream,
             splits=store.read_splits(splits),
             image=image,
             text=text,
@@ -110,7 +108,6 @@ def train(
     *,
     bits: int,
     params: Mapping[str, Any],
-    stream: str,
     splits: Mapping[int, Split],
     image: Path | str,
     text: Path | str,
@@ -120,7 +117,9 @@ def train(
 ) -> Codes:
     """Fit ``method`` once per seed of ``splits`` and encode all pairs.
 
-    stream  the name of the setting: the random streams of different settings are independent
+    What is random depends on the seed, the method and the code length alone: settings that differ
+    in a hyper-parameter are compared on common random numbers.
+
     image, text  feature files; ``watch`` gets the method's records, the seed added
     device  for methods whose constructor takes one, unless ``params`` says it
     keeper  holds what an interrupted training before this one had done
@@ -128,7 +127,7 @@ def train(
     if "device" in parameters(method):
         params = {"device": device, **params}
     hashers = [
-        create(method, bits=bits, seed=seeds.derive(seed, "method", stream), **params)
+        create(method, bits=bits, seed=seeds.derive(seed, "method", method, bits), **params)
         for seed in splits
     ]
     for seed, hasher in zip(splits, hashers, strict=True):

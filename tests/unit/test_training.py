@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline import cli, methods, store
+from pipeline import cli, methods, store, training
 from pipeline.methods.cmimh import CMIMH
 from pipeline.methods.cvh import CVH
 from pipeline.store import Provenance, Split
@@ -32,7 +32,7 @@ def train(folder, method, params, name="codes.h5"):
     """The exit status of the stage, or the fault that ended it."""
     arguments = [
         *("train", method, "--bits", "8", "--params", json.dumps(params), "--device", "cpu"),
-        *("--stream", "s", "--image", folder / "image.h5", "--text", folder / "text.h5"),
+        *("--image", folder / "image.h5", "--text", folder / "text.h5"),
         *("--splits", folder / "split.h5", "--out", folder / name),
         *("--records", folder / f"{name}.jsonl"),
     ]
@@ -159,3 +159,24 @@ def test_a_method_on_torch_is_given_the_device_if_it_takes_one(inputs, monkeypat
     assert train(inputs, "mine", {"strength": 0.5}) == 0
     records = (inputs / "codes.h5.jsonl").read_text().splitlines()
     assert [json.loads(line)["device"] for line in records] == [told] * len(SEEDS)
+
+
+def test_randomness_follows_the_seed_the_method_and_the_bits_alone(inputs, monkeypatch):
+    drawn = {}
+
+    def noted(name, *, bits, seed, **params):
+        drawn.setdefault((name, bits, *params.values()), []).append(seed)
+        return methods.create(name, bits=bits, seed=seed, **params)
+
+    monkeypatch.setattr("pipeline.training.create", noted)
+    for method, bits, params in (
+        ("cvh", 4, {"ridge": 1e-4}),
+        ("cvh", 4, {"ridge": 1e-3}),
+        ("cvh", 6, {"ridge": 1e-4}),
+        ("pdh", 4, {"ridge": 1e-4}),
+    ):
+        files = {view: inputs / f"{view}.h5" for view in ("image", "text")}
+        splits = store.read_splits(inputs / "split.h5")
+        training.train(method, bits=bits, params=params, splits=splits, **files)
+    assert drawn["cvh", 4, 1e-4] == drawn["cvh", 4, 1e-3]  # an ablation: common random numbers
+    assert len({seed for seeds in drawn.values() for seed in seeds}) == 3 * len(SEEDS)
