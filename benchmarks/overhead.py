@@ -86,7 +86,7 @@ def stages(config: dict, one: plan.Setting) -> list[list[str]]:
     codes = plan.codes_file(config, one)
     shared = ["--splits", f"{split}/split.h5"]
     train = ["train", name, "--bits", str(one.bits), "--params", json.dumps(params)]
-    train += ["--device", config["device"], "--stream", one.folder, *shared, "--out", codes]
+    train += ["--device", config["device"], *shared, "--out", codes]
     train += ["--image", f"{split}/image-pca.h5", "--text", f"{place}/text/tags.h5"]
     evaluate = ["evaluate", "--codes", codes, "--pairs", f"{place}/pairs.h5", *shared]
     evaluate += ["--map-at", *map(str, config["evaluation"]["map_at"])]
@@ -105,8 +105,9 @@ def bare(folder: Path) -> Time:
         settle()
         start = time.perf_counter()
         processor = sum(pool.map(setting, work, chunksize=1))
-        spec = json.dumps(plan.spec(config, "table3"))
-        processor += setting([["table", "--spec", spec, "--out", TABLE]])
+        spec = folder / "spec.json"
+        spec.write_text(json.dumps(plan.spec(config, "table3")))
+        processor += setting([["table", "--spec", str(spec), "--out", TABLE]])
         return Time(time.perf_counter() - start, processor)
 
 

@@ -12,14 +12,13 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import CollapseError, InputError
-from pipeline.files import write_text
-from pipeline.store import Provenance, libraries
+from pipeline.files import read_json, write_text
+from pipeline.store import libraries
 
 log = logging.getLogger(__name__)
 
@@ -59,125 +58,75 @@ def _download(a: argparse.Namespace) -> None:
 
 
 def _draw(a: argparse.Namespace) -> None:
-    from pipeline.datasets import scenes
+    from pipeline.datasets.scenes import draw
 
-    scenes.draw(a.folder, workers=a.workers, **a.options)
+    draw(a.folder, workers=a.workers, **a.options)
 
 
 def _pairs(a: argparse.Namespace) -> None:
-    from pipeline import datasets, store
+    from pipeline.datasets import convert
 
-    pairs = datasets.load(a.kind, a.raw, **a.options)
-    store.write_pairs(a.out, pairs, Provenance("pairs", {"kind": a.kind, **a.options}))
+    convert(a.kind, a.raw, a.out, **a.options)
 
 
 def _encode(a: argparse.Namespace) -> None:
-    from pipeline import store
     from pipeline.features.encode import encode
 
-    provenance = Provenance("encode", {"view": a.view, **a.options}, {"pairs": a.pairs})
-    encode(store.read_pairs(a.pairs), a.view, a.out, provenance, device=a.device, **a.options)
+    encode(a.pairs, a.view, a.out, device=a.device, **a.options)
 
 
 def _split(a: argparse.Namespace) -> None:
-    from pipeline import splits, store
+    from pipeline.splits import write_splits
 
-    with store.open_features(a.image) as image, store.open_features(a.text) as text:
-        valid = image.valid & text.valid
-    partition = store.read_pairs(a.pairs).partition
-    drawn = {
-        seed: splits.draw(valid, partition, seed=seed, dataset=a.dataset, **a.options)
-        for seed in a.seeds
-    }
-    inputs = {"pairs": a.pairs, "image": a.image, "text": a.text}
-    params = {"dataset": a.dataset, "seeds": a.seeds, **a.options}
-    store.write_splits(a.out, drawn, Provenance("split", params, inputs))
-    first = drawn[a.seeds[0]]
-    log.info(
-        "%s: %d of %d pairs usable; %d queries, %d in the database, %d to train, %d to validate",
-        *(a.dataset, valid.sum(), len(valid)),
-        *(len(part) for part in (first.query, first.database, first.train, first.validation)),
-    )
+    write_splits(a.pairs, a.image, a.text, a.out, seeds=a.seeds, dataset=a.dataset, **a.options)
 
 
 def _pca(a: argparse.Namespace) -> None:
-    from pipeline import store
     from pipeline.features.reduce import write_pca
 
-    inputs = {"features": a.features, "splits": a.splits}
-    provenance = Provenance("pca", {"components": a.components}, inputs)
-    write_pca(a.features, store.read_splits(a.splits), a.out, provenance, components=a.components)
+    write_pca(a.features, a.splits, a.out, components=a.components, device=a.device)
 
 
 def _train(a: argparse.Namespace) -> None:
-    from pipeline import store
-    from pipeline.sources import digest
-    from pipeline.training import Keeper, train
+    from pipeline.training import write_codes
 
-    inputs = {"image": a.image, "text": a.text, "splits": a.splits}
-    about = {"method": a.method, "bits": a.bits, "params": a.params, "stream": a.stream}
-    code = digest("pipeline.training", f"pipeline.methods.{a.method}")
-    kept = Provenance("checkpoint", {**about, "device": a.device, "code": code}, inputs)
-    keeper = Keeper(a.out.with_name(f".{a.out.name}.checkpoint"), kept)
-    with _record_writer(a.records) as watch:
-        codes = train(
-            a.method,
-            bits=a.bits,
-            params=_with_device(a.method, a.params, a.device),
-            stream=a.stream,
-            splits=store.read_splits(a.splits),
-            image=a.image,
-            text=a.text,
-            watch=watch,
-            keeper=keeper,
-        )
-    store.write_codes(a.out, codes, Provenance("train", about, inputs))
-    keeper.clear()
+    write_codes(
+        a.method,
+        bits=a.bits,
+        params=a.params,
+        device=a.device,
+        image=a.image,
+        text=a.text,
+        splits=a.splits,
+        path=a.out,
+        records=a.records,
+    )
 
 
 def _evaluate(a: argparse.Namespace) -> None:
-    from pipeline import store
-    from pipeline.evaluation.tasks import evaluate_tasks
+    from pipeline.evaluation.tasks import evaluate_files
 
-    splits = store.read_splits(a.splits)
-    metrics = evaluate_tasks(
-        store.read_codes(a.codes),
-        splits,
-        store.read_labels(a.pairs),
-        phase=a.phase,
-        map_at=[k if k == "all" else int(k) for k in a.map_at],
-        threads=a.threads,
-    )
-    inputs = {"codes": a.codes, "splits": a.splits, "pairs": a.pairs}
-    params = {"phase": a.phase, "map_at": a.map_at}
-    store.write_metrics(a.out, metrics, list(splits), Provenance("evaluate", params, inputs))
+    files = (a.codes, a.splits, a.pairs, a.out)
+    evaluate_files(*files, phase=a.phase, map_at=a.map_at, threads=a.threads)
 
 
 def _table(a: argparse.Namespace) -> None:
     from pipeline.results.tables import write_table
 
-    write_table(a.spec, a.out)
-    _write_spec(a)
+    write_table(read_json(a.spec), a.out)
 
 
 def _figure(a: argparse.Namespace) -> None:
     from pipeline.results.curves import write_figure
 
-    write_figure(a.spec, a.out)
-    _write_spec(a)
-
-
-def _write_spec(a: argparse.Namespace) -> None:
-    """What a result was made from, beside it: its settings, seeds, files and their digests."""
-    from pipeline.verify import record_of
-
-    write_text(a.out.with_suffix(".json"), json.dumps(record_of(a.out, a.spec), indent=1) + "\n")
+    write_figure(read_json(a.spec), a.out)
 
 
 def _report(a: argparse.Namespace) -> None:
     from pipeline.results.front_page import write_front_page
 
-    write_front_page(a.results, a.galleries, a.commented, a.config, a.choices, a.out)
+    galleries, config, choices = map(read_json, (a.galleries, a.config, a.choices))
+    write_front_page(a.results, galleries, a.commented, config, choices, a.out)
 
 
 def _export(a: argparse.Namespace) -> None:
@@ -245,13 +194,13 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("--features", "--splits", "--out"):
         add(name, type=Path, required=True)
     add("--components", type=int, required=True)
+    add("--device", default="auto")
 
     add = stage("train", _train, "fit one method for all seeds and encode every pair")
     add("method")
     add("--bits", type=int, required=True)
     add("--params", type=json.loads, default={}, metavar="JSON")
     add("--device", default="auto")
-    add("--stream", required=True, help="the name of the setting, which seeds its randomness")
     for name in ("--image", "--text", "--splits", "--out"):
         add(name, type=Path, required=True)
     add("--records", type=Path, help="one JSON line per epoch")
@@ -260,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("--codes", "--splits", "--pairs", "--out"):
         add(name, type=Path, required=True)
     add("--phase", choices=("test", "validation"), default="test")
-    add("--map-at", nargs="+", required=True, help="cut-offs of mAP: numbers, or all")
+    add("--map-at", nargs="+", type=_cutoff, required=True, help="cut-offs of mAP: numbers, or all")
     add("--threads", type=int, help="by default as many as there are cores")
 
     for name, run, about in (
@@ -268,15 +217,15 @@ def _parser() -> argparse.ArgumentParser:
         ("figure", _figure, "write a figure as PNG, SVG and the data behind it as CSV"),
     ):
         add = stage(name, run, about)
-        add("--spec", type=json.loads, required=True, metavar="JSON")
+        add("--spec", type=Path, required=True, help="a JSON file: an experiment and its cells")
         add("--out", type=Path, required=True)
 
     add = stage("report", _report, "write the front page: one HTML file with all results")
     add("--results", type=Path, nargs="+", required=True, help="the .json beside each result")
-    add("--galleries", type=json.loads, default=[], metavar="JSON")
+    add("--galleries", type=Path, required=True, help="a JSON file: the examples to show")
     add("--commented", type=Path, required=True, help="the config file, for what is assumed")
-    add("--config", type=json.loads, required=True, metavar="JSON", help="what the run used")
-    add("--choices", type=json.loads, required=True, metavar="JSON", help="that, as text by name")
+    add("--config", type=Path, required=True, help="a JSON file: what the run used")
+    add("--choices", type=Path, required=True, help="a JSON file: the same as text, by name")
     add("--out", type=Path, required=True)
 
     add = stage("export", _export, "write the codes of one view as a faiss index")
@@ -294,21 +243,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _with_device(method: str, params: dict[str, Any], device: str) -> dict[str, Any]:
-    """Methods on torch take the device; the others have no such parameter."""
-    from pipeline.sources import uses
-
-    return {**params, "device": device} if uses(f"pipeline.methods.{method}", "torch") else params
-
-
-@contextmanager
-def _record_writer(path: Path | None) -> Iterator[Callable[[dict[str, Any]], None] | None]:
-    if path is None:
-        yield None
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", buffering=1) as file:
-        yield lambda record: print(json.dumps(record), file=file)
+def _cutoff(text: str) -> int | str:
+    return text if text == "all" else int(text)
 
 
 def _start_logging(path: Path | None) -> None:

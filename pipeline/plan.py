@@ -19,16 +19,6 @@ from pipeline.store import TASKS
 Config = Mapping[str, Any]
 
 
-#: encoder kind -> the module of pipeline.features that computes it
-ENCODERS = {
-    "backbone": "images",
-    "transformer": "text",
-    "tags": "tags",
-    "given": "given",
-    "sift_bow": "given",
-}
-
-
 @dataclass(frozen=True)
 class Setting:
     """One trained and evaluated combination, with the extra columns an experiment gives it."""
@@ -129,13 +119,6 @@ def spec(config: Config, experiment: str, only: str | None = None) -> dict[str, 
         "seeds": config["seeds"],
         "cells": cells,
     } | {key: entry[key] for key in keys if key in entry}
-
-
-def cell_files(spec: Mapping[str, Any]) -> list[str]:
-    """What a result is made from: its cells' metrics, and their codes where it looks into them."""
-    looks = spec["kind"] == "histogram" or "TC" in spec["metrics"]
-    keys = ("metrics_file", "codes_file") if looks else ("metrics_file",)
-    return [cell[key] for cell in spec["cells"] if "missing" not in cell for key in keys]
 
 
 def galleries(config: Config) -> list[dict[str, Any]]:

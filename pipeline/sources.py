@@ -6,24 +6,10 @@ a method reruns that method's jobs and no other's, without anyone keeping lists 
 
 import ast
 import hashlib
-import os
-import sys
 from functools import cache
 from pathlib import Path
 
-from pipeline.tether import STARTER
-
 PACKAGE = Path(__file__).resolve().parent
-
-
-def run_jobs_here() -> None:
-    """Let ``python -m pipeline`` in a job be this package with this Python, wherever it works.
-
-    The jobs end with this process.
-    """
-    os.environ[STARTER] = str(os.getpid())
-    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    os.environ["PYTHONPATH"] = f"{PACKAGE.parent}:{os.environ.get('PYTHONPATH', '')}"
 
 
 def sources(*modules: str) -> list[str]:

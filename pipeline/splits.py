@@ -1,12 +1,47 @@
 """Query, database, training and validation rows of a data set, drawn by protocol and seed."""
 
+import logging
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from pipeline import seeds
+from pipeline import store
 from pipeline.errors import InputError
-from pipeline.store import Split
+from pipeline.seeds import derive
+from pipeline.store import Provenance, Split
+
+log = logging.getLogger(__name__)
+
+
+def write_splits(
+    pairs: Path | str,
+    image: Path | str,
+    text: Path | str,
+    path: Path | str,
+    *,
+    seeds: Sequence[int],
+    dataset: str,
+    **protocol: Any,
+) -> None:
+    """Write one split per seed of the pairs that have both features; ``protocol`` as of ``draw``.
+
+    pairs, image, text  files of the pairs and of both views' features
+    """
+    with store.open_features(image) as images, store.open_features(text) as texts:
+        valid = images.valid & texts.valid
+    partition = store.read_pairs(pairs).partition
+    drawn = {seed: draw(valid, partition, seed=seed, dataset=dataset, **protocol) for seed in seeds}
+    params = {"dataset": dataset, "seeds": seeds, **protocol}
+    made = Provenance("split", params, {"pairs": pairs, "image": image, "text": text})
+    store.write_splits(path, drawn, made)
+    first = drawn[seeds[0]]
+    log.info(
+        "%s: %d of %d pairs usable; %d queries, %d in the database, %d to train, %d to validate",
+        *(dataset, valid.sum(), len(valid)),
+        *(len(part) for part in (first.query, first.database, first.train, first.validation)),
+    )
 
 
 def draw(
@@ -29,18 +64,18 @@ def draw(
     validation  how many database rows are set aside to choose hyper-parameters on; they stay in
                 the database of a test and are never trained on
 
-    Every other valid row is in the database. The order of the draws depends on the data set and
+    Every other valid row is in the database. The order of the draws depends on the valid rows and
     the seed alone, so protocols that differ only in the training size share their queries and
-    nest their training sets.
+    nest their training sets. ``dataset`` is for messages.
     """
     rows = np.flatnonzero(valid)
-    queries = _queries(rows, partition, query, _rng(seed, dataset, "query"))
+    queries = _queries(rows, partition, query, _rng(seed, "query"))
     database = np.setdiff1d(rows, queries, assume_unique=True)
     protocol = f"{len(rows)} usable pairs, query={query}, train={train}, validation={validation}"
     _not_empty(dataset, protocol, query=queries, database=database)
-    held_out = _take(database, validation, _rng(seed, dataset, "validation"), "validation")
+    held_out = _take(database, validation, _rng(seed, "validation"), "validation")
     candidates = np.setdiff1d(database, held_out, assume_unique=True)
-    trained = _train(candidates, partition, train, _rng(seed, dataset, "train"))
+    trained = _train(candidates, partition, train, _rng(seed, "train"))
     _not_empty(dataset, protocol, train=trained)
     return Split(*(np.sort(part) for part in (queries, database, trained, held_out)))
 
@@ -96,5 +131,5 @@ def _take(rows: np.ndarray, count: int, rng: np.random.Generator, part: str) -> 
     return rng.permutation(rows)[:count]
 
 
-def _rng(seed: int, dataset: str, part: str) -> np.random.Generator:
-    return np.random.default_rng(seeds.derive(seed, "split", dataset, part))
+def _rng(seed: int, part: str) -> np.random.Generator:
+    return np.random.default_rng(derive(seed, "split", part))

@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 
 from pipeline.files import alive
 
@@ -25,3 +26,14 @@ def tether() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if not alive(int(starter)):  # it ended before the line above
         os._exit(128 + signal.SIGKILL)
+
+
+def run_jobs_here() -> None:
+    """Let ``python -m pipeline`` in a job be this package with this Python, wherever it works.
+
+    The jobs end with this process.
+    """
+    package = Path(__file__).resolve().parent
+    os.environ[STARTER] = str(os.getpid())
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    os.environ["PYTHONPATH"] = f"{package.parent}:{os.environ.get('PYTHONPATH', '')}"

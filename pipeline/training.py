@@ -1,7 +1,9 @@
 """Train one setting, all its seeds, and encode every pair of the data set."""
 
+import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ from tqdm import tqdm
 
 from pipeline import seeds, store
 from pipeline.errors import InputError
-from pipeline.methods import create
+from pipeline.methods import create, parameters
 from pipeline.methods.base import Hasher
+from pipeline.sources import digest
 from pipeline.store import Codes, Features, Provenance, Split, open_features
 
 _BLOCK = 16_384  # rows encoded at a time: bounds memory, whatever the size of the data set
@@ -63,26 +66,68 @@ class Keeper:
         return all(found[name] == value for name, value in self.provenance.attributes.items())
 
 
+def write_codes(
+    method: str,
+    *,
+    bits: int,
+    params: Mapping[str, Any],
+    device: str,
+    image: Path | str,
+    text: Path | str,
+    splits: Path | str,
+    path: Path,
+    records: Path | None = None,
+) -> None:
+    """Write as ``path`` the codes of all pairs by ``train``, which goes on where one was killed.
+
+    splits  the file of the splits; ``records`` gets one JSON line per epoch
+    """
+    inputs = {"image": image, "text": text, "splits": splits}
+    about = {"method": method, "bits": bits, "params": params}
+    code = digest("pipeline.training", f"pipeline.methods.{method}")
+    kept = Provenance("checkpoint", {**about, "device": device, "code": code}, inputs)
+    keeper = Keeper(path.with_name(f".{path.name}.checkpoint"), kept)
+    with _record_writer(records) as watch:
+        codes = train(
+            method,
+            bits=bits,
+            params=params,
+            device=device,
+            splits=store.read_splits(splits),
+            image=image,
+            text=text,
+            watch=watch,
+            keeper=keeper,
+        )
+    store.write_codes(path, codes, Provenance("train", about, inputs))
+    keeper.clear()
+
+
 def train(
     method: str,
     *,
     bits: int,
     params: Mapping[str, Any],
-    stream: str,
     splits: Mapping[int, Split],
     image: Path | str,
     text: Path | str,
+    device: str = "auto",
     watch: Watcher | None = None,
     keeper: Keeper | None = None,
 ) -> Codes:
     """Fit ``method`` once per seed of ``splits`` and encode all pairs.
 
-    stream  the name of the setting: the random streams of different settings are independent
+    What is random depends on the seed, the method and the code length alone: settings that differ
+    in a hyper-parameter are compared on common random numbers.
+
     image, text  feature files; ``watch`` gets the method's records, the seed added
+    device  for methods whose constructor takes one, unless ``params`` says it
     keeper  holds what an interrupted training before this one had done
     """
+    if "device" in parameters(method):
+        params = {"device": device, **params}
     hashers = [
-        create(method, bits=bits, seed=seeds.derive(seed, "method", stream), **params)
+        create(method, bits=bits, seed=seeds.derive(seed, "method", method, bits), **params)
         for seed in splits
     ]
     for seed, hasher in zip(splits, hashers, strict=True):
@@ -169,3 +214,13 @@ def _joined(parts: Sequence[Codes]) -> Codes:
 
 def _with_seed(watch: Watcher | None, seed: int) -> Watcher | None:
     return None if watch is None else lambda record: watch({"seed": seed, **record})
+
+
+@contextmanager
+def _record_writer(path: Path | None) -> Iterator[Watcher | None]:
+    if path is None:
+        yield None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", buffering=1) as file:
+        yield lambda record: print(json.dumps(record), file=file)

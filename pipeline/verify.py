@@ -14,9 +14,6 @@ from pathlib import Path
 from pipeline import store
 from pipeline.errors import InputError
 from pipeline.files import sha256
-from pipeline.plan import cell_files
-
-_ENDINGS = (".csv", ".md", ".tex", ".png", ".svg")
 
 
 def verify(artefacts: Path, results: Path) -> tuple[int, list[str]]:
@@ -40,19 +37,6 @@ def verify(artefacts: Path, results: Path) -> tuple[int, list[str]]:
                     f"recorded is {expected}"
                 )
     return checked, faults
-
-
-def record_of(result: Path, spec: Mapping[str, object]) -> dict[str, object]:
-    """What stands beside a result: its spec, and the digests of what it was made from and is.
-
-    result  one of its files; the others have the same name but for the ending
-    """
-    own = [path for end in _ENDINGS if (path := result.with_suffix(end)).is_file()]
-    return {
-        **spec,
-        "made_from": {path: sha256(path) for path in cell_files(spec)},
-        "files": {path.name: sha256(path) for path in own},
-    }
 
 
 def _records(artefacts: Path, results: Path) -> Iterator[tuple[str, Mapping[str, str] | str]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.store import Pairs
+from pipeline.store import Pairs, Provenance, write_pairs
 
 if TYPE_CHECKING:
     from pipeline.download import Remote
@@ -38,6 +38,12 @@ def files(kind: str) -> tuple["Remote", ...]:
 def optional_files(kind: str) -> tuple["Remote", ...]:
     """What it downloads only for features that ask for it."""
     return getattr(_module(kind), "OPTIONAL_FILES", ())
+
+
+def convert(kind: str, raw: Path | str, path: Path | str, **options: Any) -> None:
+    """Write the pairs of a data set of this kind as ``path``; see ``load``."""
+    pairs = load(kind, raw, **options)
+    write_pairs(path, pairs, Provenance("pairs", {"kind": kind, **options}))
 
 
 def load(kind: str, raw: Path | str, **options: Any) -> Pairs:

@@ -1,16 +1,38 @@
 """Evaluate one setting: all seeds, all four tasks, and the codes themselves."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from pipeline import store
 from pipeline.errors import InputError
 from pipeline.evaluation import Result, evaluate
 from pipeline.evaluation.independence import correlation_mse
 from pipeline.evaluation.real_valued import evaluate_real
-from pipeline.store import TASKS, Codes, Split
+from pipeline.store import TASKS, Codes, Provenance, Split
 
 _VIEWS = {"i": "image", "t": "text"}
+
+
+def evaluate_files(
+    codes: Path | str,
+    splits: Path | str,
+    pairs: Path | str,
+    path: Path | str,
+    *,
+    phase: str,
+    map_at: Sequence[int | str],
+    threads: int | None = None,
+) -> None:
+    """Write the metrics of ``evaluate_tasks``, of a file of codes, as ``path``."""
+    drawn, labels = store.read_splits(splits), store.read_labels(pairs)
+    metrics = evaluate_tasks(
+        store.read_codes(codes), drawn, labels, phase=phase, map_at=map_at, threads=threads
+    )
+    inputs = {"codes": codes, "splits": splits, "pairs": pairs}
+    made = Provenance("evaluate", {"phase": phase, "map_at": map_at}, inputs)
+    store.write_metrics(path, metrics, list(drawn), made)
 
 
 def evaluate_tasks(

@@ -7,29 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.plan import ENCODERS
-from pipeline.store import Pairs, Provenance
+from pipeline.store import Provenance, read_pairs
 
-_WRITERS = {
-    "backbone": "write_image_features",
-    "transformer": "write_caption_features",
-    "tags": "write_tag_features",
-    "given": "write_given_features",
-    "sift_bow": "write_sift_features",
+#: encoder kind -> its module in this package, and the function there that writes its features
+_ENCODERS = {
+    "backbone": ("images", "write_image_features"),
+    "transformer": ("text", "write_caption_features"),
+    "tags": ("tags", "write_tag_features"),
+    "given": ("given", "write_given_features"),
+    "sift_bow": ("given", "write_sift_features"),
 }
 
 
+def encoder_module(kind: str) -> str:
+    """The dotted name of the module that computes an encoder kind."""
+    return f"pipeline.features.{_ENCODERS[kind][0]}"
+
+
 def encode(
-    pairs: Pairs,
-    view: str,
-    path: Path | str,
-    provenance: Provenance,
-    *,
-    kind: str,
-    device: str,
-    **options: Any,
+    pairs: Path | str, view: str, path: Path | str, *, kind: str, device: str, **options: Any
 ) -> None:
     """Write the features of ``view`` of all pairs with the encoder ``kind`` and its options."""
+    provenance = Provenance("encode", {"view": view, "kind": kind, **options}, {"pairs": pairs})
     writer = _writer(kind)
     known = inspect.signature(writer).parameters
     if unknown := set(options) - set(known):
@@ -40,9 +39,11 @@ def encode(
     for name, value in (("view", view), ("device", device)):
         if name in known:
             options[name] = value
-    writer(pairs, path=path, provenance=provenance, **options)
+    writer(read_pairs(pairs), path=path, provenance=provenance, **options)
 
 
 def _writer(kind: str) -> Callable[..., None]:
     """The function of an encoder kind; only its own module, and what that needs, is imported."""
-    return getattr(import_module(f"pipeline.features.{ENCODERS[kind]}"), _WRITERS[kind])
+    if kind not in _ENCODERS:
+        raise InputError(f"unknown kind of encoder {kind!r}; known are {', '.join(_ENCODERS)}")
+    return getattr(import_module(encoder_module(kind)), _ENCODERS[kind][1])

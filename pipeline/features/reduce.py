@@ -1,7 +1,7 @@
 """Principal component analysis in one streaming pass, fitted on each split's database alone."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from pipeline.errors import InputError
 from pipeline.features.devices import pick_device
-from pipeline.store import Features, Provenance, Split, feature_writer, open_features
+from pipeline.store import Features, Provenance, Split, feature_writer, open_features, read_splits
 
 log = logging.getLogger(__name__)
 _BLOCK = 2048
@@ -32,12 +32,11 @@ class Moments:
 
 def write_pca(
     features_path: Path | str,
-    splits: Mapping[int, Split],
+    splits_path: Path | str,
     path: Path | str,
-    provenance: Provenance,
     *,
-    components: int = 1024,
-    device: str = "auto",
+    components: int,
+    device: str,
 ) -> None:
     """Write the features (n, d) projected on their principal components, (seeds, n, components).
 
@@ -47,6 +46,9 @@ def write_pca(
     most d and the rows of the smallest database; directions in which a database does not vary
     give exact zeros.
     """
+    inputs = {"features": features_path, "splits": splits_path}
+    provenance = Provenance("pca", {"components": components}, inputs)
+    splits = read_splits(splits_path)
     target = pick_device(device)
     with open_features(features_path) as features:
         databases = [_mask(split, features.valid) for split in splits.values()]

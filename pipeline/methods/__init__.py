@@ -25,6 +25,21 @@ def create(name: str, *, bits: int, seed: int, **params: Any) -> Hasher:
     seed    of everything random in the method
     params  the method's own hyper-parameters, by the names of its constructor
     """
+    cls, known = _class(name), parameters(name)
+    if unknown := set(params) - known:
+        raise InputError(
+            f"method {name} has no parameter {', '.join(sorted(unknown))}; "
+            f"it takes {', '.join(sorted(known)) or 'none'}"
+        )
+    return cls(bits=bits, seed=seed, **params)
+
+
+def parameters(name: str) -> set[str]:
+    """The names of a method's own parameters, those that its constructor takes."""
+    return set(inspect.signature(_class(name)).parameters) - {"bits", "seed"}
+
+
+def _class(name: str) -> type[Hasher]:
     if name not in available():
         raise InputError(f"unknown method {name!r}; known are {', '.join(available())}")
     module = importlib.import_module(f"{__name__}.{name}")
@@ -35,10 +50,4 @@ def create(name: str, *, bits: int, seed: int, **params: Any) -> Hasher:
         and issubclass(member, Hasher)
         and member.__module__ == module.__name__
     )
-    known = set(inspect.signature(cls).parameters) - {"bits", "seed"}
-    if unknown := set(params) - known:
-        raise InputError(
-            f"method {name} has no parameter {', '.join(sorted(unknown))}; "
-            f"it takes {', '.join(sorted(known)) or 'none'}"
-        )
-    return cls(bits=bits, seed=seed, **params)
+    return cls

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import eigh
 
-from pipeline.methods._views import centre, spanned
+from pipeline.methods._views import centre, spanned, upright
 
 
 class CanonicalPairs(NamedTuple):
@@ -45,11 +45,13 @@ def cca(image: np.ndarray, text: np.ndarray, ridge: float) -> CanonicalPairs:
     white_text = inverse_root(text, ridge)
     cross = white_image.T @ (image.T @ text) @ white_text
     left, correlations, right = np.linalg.svd(cross, full_matrices=False)
+    image_weights, text_weights = white_image @ left, white_text @ right.T
+    sign = upright(image_weights)  # of a pair, so the variates stay positively correlated
     return CanonicalPairs(
         image_mean,
         text_mean,
-        white_image @ left,
-        white_text @ right.T,
+        image_weights * sign,
+        text_weights * sign,
         np.minimum(correlations, 1.0),
     )
 

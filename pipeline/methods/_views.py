@@ -30,6 +30,17 @@ def signs(x: np.ndarray) -> np.ndarray:
     return np.where(x > 0, 1.0, -1.0)
 
 
+def upright(axes: np.ndarray) -> np.ndarray:
+    """The sign (k,) that makes the first of the largest entries of each column (d, k) positive.
+
+    LAPACK leaves the sign of an eigenvector open, and machines differ in it. Entries that are
+    equally large but for rounding, as in an eigenvector of two nodes of a graph, count as equal.
+    """
+    size = np.abs(axes)
+    first = (size > 0.99 * size.max(axis=0)).argmax(axis=0)
+    return signs(np.take_along_axis(axes, first[None], axis=0)[0])
+
+
 def spanned(eigenvalues: np.ndarray) -> np.ndarray:
     """Which eigenvalues (d,) of a scatter matrix are not zero but for rounding."""
     floor = max(RANK_TOLERANCE * eigenvalues.max(), np.finfo(float).tiny)

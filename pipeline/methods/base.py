@@ -1,5 +1,6 @@
 """What every method promises: fit on paired views without labels, then encode either view."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,19 +12,20 @@ import numpy as np
 from pipeline.errors import InputError
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Hasher(ABC):
     """A cross-modal hashing method, with the habits of a scikit-learn estimator.
 
     ``__init__`` only stores its arguments (``bits`` and ``seed`` first, then the method's
     hyper-parameters, keyword-only: the fields of a dataclass); what ``fit`` learns ends in an
-    underscore. The same seed on the same machine gives the same bits. Subclasses implement
-    ``_fit``, ``_encode_image`` and ``_encode_text``; the public methods here check what goes in.
+    underscore; ``sklearn.base.clone`` makes an unfitted copy. The same seed on the same machine
+    gives the same bits. Subclasses implement ``_fit``, ``_encode_image`` and ``_encode_text``; the
+    public methods here check what goes in.
 
     image  float (n, d_v), text  float (n, d_t): features, rows paired in ``fit``
     """
 
-    #: True for methods whose codes are float vectors compared by Euclidean distance
+    #: True for methods whose codes are float32 vectors compared by Euclidean distance
     real_valued: ClassVar[bool] = False
 
     bits: int
@@ -36,6 +38,26 @@ class Hasher(ABC):
     #: whoever sets it removes the file once the codes are safe
     checkpoint: Path | None = field(default=None, init=False, repr=False)
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments by name; ``deep`` changes nothing, no argument is nested."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change arguments of the constructor; they take effect at the next ``fit``."""
+        known = self.get_params()
+        if unknown := sorted(params.keys() - known.keys()):
+            raise InputError(
+                f"{type(self).__name__} has no parameter {', '.join(unknown)}; "
+                f"it takes {', '.join(known)}"
+            )
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        params = (f"{name}={value!r}" for name, value in self.get_params().items())
+        return f"{type(self).__name__}({', '.join(params)})"
+
     def fit(self, image: np.ndarray, text: np.ndarray) -> Self:
         """Learn from n paired rows; labels are never seen."""
         image, text = self._check_fit(image, text)
@@ -43,11 +65,11 @@ class Hasher(ABC):
         return self
 
     def encode_image(self, x: np.ndarray) -> np.ndarray:
-        """Codes of images, bool (n, bits)."""
+        """Codes of images (n, bits): bool, or float32 if the method is ``real_valued``."""
         return self._encode_image(self._check_encode(x, "image", "n_image_features_"))
 
     def encode_text(self, x: np.ndarray) -> np.ndarray:
-        """Codes of texts, bool (n, bits)."""
+        """Codes of texts (n, bits): bool, or float32 if the method is ``real_valued``."""
         return self._encode_text(self._check_encode(x, "text", "n_text_features_"))
 
     @abstractmethod

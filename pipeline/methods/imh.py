@@ -7,7 +7,7 @@ from scipy.linalg import eigh
 from scipy.sparse import csgraph
 from sklearn.neighbors import kneighbors_graph
 
-from pipeline.methods._views import centre, warn_if_narrow
+from pipeline.methods._views import centre, upright, warn_if_narrow
 from pipeline.methods.base import Hasher
 
 
@@ -44,7 +44,8 @@ class IMH(Hasher):
         warn_if_narrow("IMH", self.bits, image, text)
         image_map, text_map = (ridge_regression(x, self.beta) for x in (image, text))
         form = self._form(image, image_map) + self._form(text, text_map)
-        _, self.embedding_ = eigh(form, subset_by_index=[0, self.bits - 1], overwrite_a=True)
+        _, embedding = eigh(form, subset_by_index=[0, self.bits - 1], overwrite_a=True)
+        self.embedding_ = embedding * upright(embedding)
         self.image_weights_ = image_map @ self.embedding_
         self.text_weights_ = text_map @ self.embedding_
         self.image_threshold_ = np.median(image @ self.image_weights_, axis=0)

@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.results.record import write_record
 from pipeline.results.registry import MODALITIES, Measured, metric
 from pipeline.results.style import FAINT, Look, looks, quiet_axes
 from pipeline.results.tables import extra_columns, shown, write_csv
@@ -42,7 +43,7 @@ class Kind:
 
 
 def write_figure(spec: Spec, path: Path | str) -> None:
-    """Write the figure of a spec as ``path`` with .png, .svg and its data as .csv."""
+    """Write the figure of a spec: ``path`` with .png, .svg, its data (.csv), a record (.json)."""
     data = curve_data(spec)
     path = Path(path)
     write_csv(data, path.with_suffix(".csv"))
@@ -51,6 +52,7 @@ def write_figure(spec: Spec, path: Path | str) -> None:
         for suffix, options in ((".svg", {"metadata": {"Date": None}}), (".png", {"dpi": 200})):
             with whole(path.with_suffix(suffix)) as part:
                 figure.savefig(part, format=suffix[1:], bbox_inches="tight", **options)
+    write_record(path, spec)
 
 
 def curve_data(spec: Spec) -> "pd.DataFrame":

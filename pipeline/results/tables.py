@@ -22,6 +22,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.files import write_text
 from pipeline.results import paper
+from pipeline.results.record import write_record
 from pipeline.results.registry import Measured, metric
 from pipeline.results.significance import against_best
 
@@ -36,7 +37,7 @@ NOT_RUN = "printed in the paper, not computed here"
 
 
 def write_table(spec: Spec, path: Path | str) -> None:
-    """Write ``path`` (.csv) with the long table, and its Markdown and LaTeX views beside it."""
+    """Write ``path`` (.csv) with the long table; beside it Markdown, LaTeX and a record (.json)."""
     from pipeline.results import latex, markdown
     from pipeline.results.views import view
 
@@ -46,6 +47,7 @@ def write_table(spec: Spec, path: Path | str) -> None:
     write_csv(table, path)
     write_text(path.with_suffix(".md"), markdown.render(shaped))
     write_text(path.with_suffix(".tex"), latex.render(shaped))
+    write_record(path, spec)
 
 
 def write_csv(table: "pd.DataFrame", path: Path | str) -> None:

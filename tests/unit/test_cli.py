@@ -46,6 +46,15 @@ def test_an_unwritable_place_is_named(tmp_path, capsys):
     assert status == 2 and f"error: {tmp_path}/file: File exists" in said
 
 
+def test_a_spec_that_is_no_json_is_named(tmp_path, capsys):
+    spec, out = tmp_path / "spec.json", tmp_path / "t.csv"
+    status, said = fails(capsys, "table", "--spec", spec, "--out", out)
+    assert status == 2 and said == f"error: {spec}: No such file or directory\n"
+    spec.write_text("{")
+    status, said = fails(capsys, "table", "--spec", spec, "--out", out)
+    assert status == 2 and said.startswith(f"error: {spec} is not a JSON file: ")
+
+
 def test_what_is_said_is_kept_in_the_log(tmp_path):
     log = tmp_path / "logs" / "deep.log"
     cli.main(
@@ -68,7 +77,7 @@ encode image --pairs p.h5 --out i.h5 --options '{"kind": "given"}'
 encode text --pairs p.h5 --out t.h5 --options '{"kind": "given"}'
 split --dataset d --pairs p.h5 --image i.h5 --text t.h5 --out s.h5 --seeds 0 \
     --options '{"query": "given", "train": "database"}'
-train cvh --bits 4 --stream d --image i.h5 --text t.h5 --splits s.h5 --out c.h5
+train cvh --bits 4 --image i.h5 --text t.h5 --splits s.h5 --out c.h5
 evaluate --codes c.h5 --splits s.h5 --pairs p.h5 --out m.h5 --map-at 10 all
 """
 

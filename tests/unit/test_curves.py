@@ -41,7 +41,12 @@ def test_every_kind_gives_png_svg_and_data_always_the_same(kind, tmp_path):
     for folder in ("a", "b"):
         write_figure(asked, tmp_path / folder / "figure.png")
         files = sorted((tmp_path / folder).iterdir())
-        assert [file.name for file in files] == ["figure.csv", "figure.png", "figure.svg"]
+        assert [file.name for file in files] == [
+            "figure.csv",
+            "figure.json",
+            "figure.png",
+            "figure.svg",
+        ]
         digests.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in files])
     assert digests[0] == digests[1]
     with Image.open(tmp_path / "a" / "figure.png") as image:

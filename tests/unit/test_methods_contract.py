@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from pipeline.errors import InputError
 from pipeline.methods import available, create
@@ -50,10 +51,9 @@ def check_codes(hasher, image, text):
         (hasher.encode_image(image), len(image)),
         (hasher.encode_text(text), len(text)),
     ):
-        if hasher.real_valued:
-            assert codes.shape[0] == n and np.isfinite(codes).all()
-        else:
-            assert codes.shape == (n, hasher.bits) and codes.dtype == bool
+        assert codes.shape == (n, hasher.bits)
+        assert codes.dtype == (np.float32 if hasher.real_valued else bool)
+        assert np.isfinite(codes).all()
 
 
 def test_fit_returns_self_and_codes_are_bool_rows_of_bits(name):
@@ -61,6 +61,22 @@ def test_fit_returns_self_and_codes_are_bool_rows_of_bits(name):
     hasher = tiny(name)
     assert hasher.fit(image, text) is hasher
     check_codes(hasher, image, text[:7])
+
+
+def test_parameters_are_read_set_cloned_and_shown_as_by_scikit_learn(name):
+    hasher = tiny(name, seed=7)
+    params = hasher.get_params()
+    assert list(params)[:2] == ["bits", "seed"]
+    assert params.keys() == inspect.signature(type(hasher)).parameters.keys()
+    hasher.fitted_ = True
+    copy = clone(hasher)
+    assert type(copy) is type(hasher) and copy.get_params() == params
+    assert not hasattr(copy, "fitted_")
+    shown = ", ".join(f"{key}={value!r}" for key, value in params.items())
+    assert repr(copy) == repr(hasher) == f"{type(hasher).__name__}({shown})"
+    assert copy.set_params(bits=8, seed=1) is copy and (copy.bits, copy.seed) == (8, 1)
+    with pytest.raises(InputError, match="has no parameter bitz; it takes bits, seed"):
+        copy.set_params(bitz=8)
 
 
 def test_the_same_seed_gives_the_same_codes(name):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
+from pipeline import cli
 from pipeline.errors import InputError
 from pipeline.features import reduce
-from pipeline.store import Provenance, Split, feature_writer, open_features
+from pipeline.store import Provenance, Split, feature_writer, open_features, write_splits
 
 MADE = Provenance("test")
 
@@ -34,9 +35,9 @@ def drawn(n, d, rank, offset=0.0):
 def project(tmp_path, data, splits, components, valid=True):
     with feature_writer(tmp_path / "x.h5", data.shape, MADE) as writer:
         writer.write(slice(0, len(data)), data.astype(np.float32), valid)
-    reduce.write_pca(
-        tmp_path / "x.h5", splits, tmp_path / "p.h5", MADE, components=components, device="cpu"
-    )
+    write_splits(tmp_path / "s.h5", splits, MADE)
+    files = (tmp_path / name for name in ("x.h5", "s.h5", "p.h5"))
+    reduce.write_pca(*files, components=components, device="cpu")
     with open_features(tmp_path / "p.h5") as features:
         return [features.rows(slice(None), seed=i) for i in range(len(splits))], features.valid
 
@@ -119,3 +120,14 @@ def test_features_that_are_not_finite_are_an_error(tmp_path, bad):
 def test_a_database_of_one_row_is_an_error(tmp_path):
     with pytest.raises(InputError, match="at least two valid database rows, there are 1"):
         project(tmp_path, drawn(10, 5, 5), {0: split_of(10, 9, 0)}, 3)
+
+
+def test_the_stage_computes_on_the_device_it_is_told(tmp_path, capsys, monkeypatch):
+    project(tmp_path, drawn(30, 5, 5), {0: split_of(30, 5, 0)}, 3)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    files = [f"--{n}={tmp_path / f}" for n, f in (("features", "x.h5"), ("splits", "s.h5"))]
+    stage = ["pca", *files, f"--out={tmp_path / 'q.h5'}", "--components=3"]
+    assert cli.main([*stage, "--device=cuda"]) == 2
+    assert "device cuda was asked for" in capsys.readouterr().err
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)  # which `auto` would try
+    assert cli.main([*stage, "--device=cpu"]) == 0

@@ -1,7 +1,13 @@
 """The source files a stage runs, found by its imports."""
 
+import ast
+import inspect
+import re
 from pathlib import Path
 
+import pytest
+
+from pipeline import cli, plan
 from pipeline.sources import sources, uses
 
 
@@ -26,3 +32,24 @@ def test_torch_is_found_through_private_helpers():
     assert uses("pipeline.methods.djsrh", "torch")
     assert not uses("pipeline.methods.cvh", "torch")
     assert not uses("pipeline.splits", "torch")
+
+
+STAGES = ("draw", "pairs", "encode", "split", "pca", "train", "evaluate", "table", "figure")
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "report"])
+def test_what_a_stage_runs_is_an_input_of_its_rule(root, stage):
+    """So that an edit of it reruns the rule's jobs; all the command line does is to call it."""
+    texts = [path.read_text() for path in (root / "workflow" / "rules").glob("*.smk")]
+    rules = re.split(r"^rule ", "\n".join(texts), flags=re.MULTILINE)
+    (rule,) = [text for text in rules if re.match(rf"{stage}(_scenes)?:", text)]
+    listed = re.findall(r'"(pipeline[\w.]*)"', rule[: rule.index("output:")])
+    handler = ast.parse(inspect.getsource(getattr(cli, f"_{stage}")))
+    called = [
+        name
+        for node in ast.walk(handler)
+        if isinstance(node, ast.ImportFrom)
+        for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+    ]
+    assert called and set(sources(*called)) <= set(sources(*listed))
+    assert not {cli.__file__, plan.__file__} & set(sources(*listed))

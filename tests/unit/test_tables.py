@@ -257,10 +257,10 @@ def test_every_number_of_the_paper_has_its_place_in_the_table_of_the_config(name
 # --- the views ------------------------------------------------------------------------------------
 
 
-def test_three_files_come_from_one_call(three, tmp_path):
+def test_table_views_and_record_come_from_one_call(three, tmp_path):
     write_table(three, tmp_path / "out" / "table3.csv")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["table3.csv", "table3.md", "table3.tex"]
+    assert names == ["table3.csv", "table3.json", "table3.md", "table3.tex"]
 
 
 def test_markdown_is_shaped_like_the_paper(three):

@@ -1,11 +1,12 @@
 """Training a setting: an interrupted one goes on, and ends in the codes of an undisturbed one."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
-from pipeline import cli, store
+from pipeline import cli, methods, store, training
 from pipeline.methods.cmimh import CMIMH
 from pipeline.methods.cvh import CVH
 from pipeline.store import Provenance, Split
@@ -31,7 +32,7 @@ def train(folder, method, params, name="codes.h5"):
     """The exit status of the stage, or the fault that ended it."""
     arguments = [
         *("train", method, "--bits", "8", "--params", json.dumps(params), "--device", "cpu"),
-        *("--stream", "s", "--image", folder / "image.h5", "--text", folder / "text.h5"),
+        *("--image", folder / "image.h5", "--text", folder / "text.h5"),
         *("--splits", folder / "split.h5", "--out", folder / name),
         *("--records", folder / f"{name}.jsonl"),
     ]
@@ -125,3 +126,57 @@ def test_a_checkpoint_that_is_damaged_is_not_taken(inputs, method, name):
     assert train(inputs, method, params) == 0
     assert train(inputs, method, params, "undisturbed.h5") == 0
     assert same(inputs, "codes.h5", "undisturbed.h5") and left(inputs) == []
+
+
+def own_method(fields=""):
+    """A method as the README describes one, on torch."""
+    return f"""
+import torch
+from dataclasses import dataclass
+from pipeline.methods.base import Hasher
+
+@dataclass(eq=False, kw_only=True)
+class Mine(Hasher):
+    strength: float = 1.0
+    {fields}
+
+    def _fit(self, image, text):
+        self.report(device=getattr(self, "device", "none"))
+
+    def _encode_image(self, x):
+        return (torch.as_tensor(x[:, : self.bits]) > self.strength).numpy()
+
+    _encode_text = _encode_image
+"""
+
+
+@pytest.mark.parametrize(("fields", "told"), [("", "none"), ("device: str = 'auto'", "cpu")])
+def test_a_method_on_torch_is_given_the_device_if_it_takes_one(inputs, monkeypatch, fields, told):
+    (inputs / "methods").mkdir()
+    (inputs / "methods" / "mine.py").write_text(own_method(fields))
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(inputs / "methods")])
+    monkeypatch.delitem(sys.modules, "pipeline.methods.mine", raising=False)
+    assert train(inputs, "mine", {"strength": 0.5}) == 0
+    records = (inputs / "codes.h5.jsonl").read_text().splitlines()
+    assert [json.loads(line)["device"] for line in records] == [told] * len(SEEDS)
+
+
+def test_randomness_follows_the_seed_the_method_and_the_bits_alone(inputs, monkeypatch):
+    drawn = {}
+
+    def noted(name, *, bits, seed, **params):
+        drawn.setdefault((name, bits, *params.values()), []).append(seed)
+        return methods.create(name, bits=bits, seed=seed, **params)
+
+    monkeypatch.setattr("pipeline.training.create", noted)
+    for method, bits, params in (
+        ("cvh", 4, {"ridge": 1e-4}),
+        ("cvh", 4, {"ridge": 1e-3}),
+        ("cvh", 6, {"ridge": 1e-4}),
+        ("pdh", 4, {"ridge": 1e-4}),
+    ):
+        files = {view: inputs / f"{view}.h5" for view in ("image", "text")}
+        splits = store.read_splits(inputs / "split.h5")
+        training.train(method, bits=bits, params=params, splits=splits, **files)
+    assert drawn["cvh", 4, 1e-4] == drawn["cvh", 4, 1e-3]  # an ablation: common random numbers
+    assert len({seed for seeds in drawn.values() for seed in seeds}) == 3 * len(SEEDS)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline import cli, store
+from pipeline.results.record import record_of
 from pipeline.store import Provenance
-from pipeline.verify import record_of, verify
+from pipeline.verify import verify
 
 
 @pytest.fixture

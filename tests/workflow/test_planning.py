@@ -34,6 +34,16 @@ def test_the_whole_paper_is_planned_by_all(snakemake):
     assert jobs(run)["figure"] == 5
 
 
+@pytest.mark.parametrize(("device", "slots"), [("auto", 1), ("cpu", 0)])
+def test_the_pca_asks_for_a_gpu_unless_the_config_keeps_to_the_cpu(snakemake, device, slots):
+    pca = "data/artefacts/coco2017/alexnet-bert/official/image-pca.h5"
+    said = snakemake("-n", pca, overlay={"device": device}).said
+    rule = said[said.index("\nrule pca:") :]
+    resources = re.search("resources: (.*)", rule)[1]
+    assert ("gpu=1" in resources) == slots
+    assert f"--device {device}" in snakemake("-n", "-p", pca, overlay={"device": device}).said
+
+
 @pytest.mark.parametrize(
     ("overlay", "sentence"),
     [

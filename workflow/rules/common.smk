@@ -10,7 +10,10 @@ from snakemake.exceptions import WorkflowError
 
 from pipeline import datasets, plan
 from pipeline.errors import InputError
-from pipeline.sources import run_jobs_here, sources, uses
+from pipeline.features.encode import encoder_module
+from pipeline.results import record
+from pipeline.sources import sources, uses
+from pipeline.tether import run_jobs_here
 
 # An environment of `--sdm conda` puts its own Python before ours.
 run_jobs_here()
@@ -57,7 +60,7 @@ def pairs_options(dataset):
 
 
 def gpu_for(module):
-    """One GPU for stages that compute with torch, unless the config keeps to the CPU."""
+    """One GPU for stages that may compute on it, with torch, unless the config keeps to the CPU."""
     return int(config["device"] != "cpu" and uses(module, "torch"))
 
 
@@ -109,8 +112,8 @@ def kind_of_encoder(encoder):
     return config["encoders"][encoder]["kind"]
 
 
-def encoder_module(encoder):
-    return f"pipeline.features.{plan.ENCODERS[kind_of_encoder(encoder)]}"
+def module_of_encoder(encoder):
+    return encoder_module(kind_of_encoder(encoder))
 
 
 def method_module(method):
@@ -151,7 +154,7 @@ def spec_of(w):
 
 
 def cell_files(w):
-    return plan.cell_files(spec_of(w))
+    return record.cell_files(spec_of(w))
 
 
 def data_of(folder, pattern="*.*"):

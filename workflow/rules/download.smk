@@ -43,7 +43,9 @@ rule draw_scenes:
 rule pairs:
     input:
         raw=lambda w: raw_files(w.dataset),
-        code=lambda w: sources(f"pipeline.datasets.{kind_of(w.dataset)}"),
+        code=lambda w: sources(
+            "pipeline.datasets", f"pipeline.datasets.{kind_of(w.dataset)}"
+        ),
     output:
         f"{ARTEFACTS}/{{dataset}}/pairs.h5",
     log:

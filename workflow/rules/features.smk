@@ -5,7 +5,7 @@ rule encode:
     input:
         pairs=f"{ARTEFACTS}/{{dataset}}/pairs.h5",
         raw=lambda w: raw_for(w.dataset, w.encoder),
-        code=lambda w: sources(encoder_module(w.encoder)),
+        code=lambda w: sources("pipeline.features.encode", module_of_encoder(w.encoder)),
     output:
         f"{ARTEFACTS}/{{dataset}}/{{view}}/{{encoder}}.h5",
     log:
@@ -14,7 +14,7 @@ rule encode:
         ENVIRONMENT
     threads: 2
     resources:
-        gpu=lambda w: gpu_for(encoder_module(w.encoder)),
+        gpu=lambda w: gpu_for(module_of_encoder(w.encoder)),
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 240 * attempt,
     params:
@@ -30,7 +30,7 @@ rule split:
         pairs=f"{ARTEFACTS}/{{dataset}}/pairs.h5",
         image=lambda w: encoded(w, "image"),
         text=lambda w: encoded(w, "text"),
-        code=sources("pipeline.splits", "pipeline.store"),
+        code=sources("pipeline.splits"),
     output:
         f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/split.h5",
     log:
@@ -60,10 +60,12 @@ rule pca:
     # One thread, whatever --cores: the order of additions moves the last bits of a component.
     threads: 1
     resources:
+        gpu=gpu_for("pipeline.features.reduce"),
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
         components=lambda w: config["features"][w.features]["image_pca"],
+        device=config["device"],
     shell:
         "python -m pipeline pca --features {input.features:q} --splits {input.splits:q}"
-        " --components {params.components} --out {output:q} --log {log:q}"
+        " --components {params.components} --device {params.device} --out {output:q} --log {log:q}"

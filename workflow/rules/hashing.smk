@@ -27,7 +27,6 @@ rule train:
     shell:
         "python -m pipeline train {params.method:q} --bits {wildcards.bits}"
         " --params {params.params:q} --device {params.device}"
-        " --stream {wildcards.dataset:q}/{wildcards.features:q}/{wildcards.split:q}/{wildcards.method:q}/{wildcards.bits}"
         " --image {input.image:q} --text {input.text:q} --splits {input.splits:q}"
         " --out {output:q} --log {log.text:q} --records {log.records:q}"
 

@@ -1,4 +1,7 @@
 # metrics -> tables, figures, report
+#
+# Specs are handed over as files, <(printf ...): one word of a command may hold 131,072 bytes, which
+# are 300 to 500 cells. printf is built into bash and knows no such limit.
 
 
 wildcard_constraints:
@@ -32,7 +35,8 @@ rule table:
         spec=lambda w: json.dumps(spec_of(w)),
         title=lambda w: config["experiments"][w.experiment]["title"],
     shell:
-        "python -m pipeline table --spec {params.spec:q} --out {output.csv:q} --log {log:q}"
+        "python -m pipeline table --spec <(printf %s {params.spec:q}) --out {output.csv:q}"
+        " --log {log:q}"
 
 
 rule figure:
@@ -63,7 +67,8 @@ rule figure:
         spec=lambda w: json.dumps(spec_of(w)),
         title=lambda w: config["experiments"][w.experiment]["title"],
     shell:
-        "python -m pipeline figure --spec {params.spec:q} --out {output.png:q} --log {log:q}"
+        "python -m pipeline figure --spec <(printf %s {params.spec:q}) --out {output.png:q}"
+        " --log {log:q}"
 
 
 rule report:
@@ -90,9 +95,10 @@ rule report:
         config=json.dumps(config),
         choices=json.dumps(plan.choices(config, reported())),
     shell:
-        "python -m pipeline report --results {params.results:q} --galleries {params.galleries:q}"
-        " --commented {input.commented:q} --config {params.config:q}"
-        " --choices {params.choices:q} --out {output:q} --log {log:q}"
+        "python -m pipeline report --results {params.results:q}"
+        " --galleries <(printf %s {params.galleries:q}) --commented {input.commented:q}"
+        " --config <(printf %s {params.config:q}) --choices <(printf %s {params.choices:q})"
+        " --out {output:q} --log {log:q}"
 
 
 rule verify:
