@@ -12,7 +12,8 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline import seeds, store
-from pipeline.errors import InputError
+from pipeline.errors import CollapseError, InputError
+from pipeline.files import write_text
 from pipeline.methods import create, parameters
 from pipeline.methods.base import Hasher
 from pipeline.sources import digest
@@ -22,6 +23,7 @@ _BLOCK = 16_384  # rows encoded at a time: bounds memory, whatever the size of t
 _DIAGNOSED = 100_000  # at most so many rows, evenly spread over the database, are read to diagnose
 
 Watcher = Callable[[dict[str, Any]], None]
+Records = list[dict[str, Any]]
 _log = logging.getLogger(__name__)
 
 
@@ -29,8 +31,8 @@ _log = logging.getLogger(__name__)
 class Keeper:
     """What of an unfinished training is kept, so that an interruption does not cost all of it.
 
-    Methods that train all seeds together may keep their state by epoch, in ``path``. Of the others
-    every finished seed is kept, in a file of its own beside it.
+    Of every finished seed its codes and records are kept, in files of their own beside ``path``; a
+    method that learns in epochs may keep the state of the seed at work in a third one.
 
     provenance  of the training; what was kept of another one is not taken
     """
@@ -38,28 +40,36 @@ class Keeper:
     path: Path
     provenance: Provenance
 
-    def read(self, seed: int) -> Codes | None:
-        """The codes of a finished seed, if they were kept."""
+    def read(self, seed: int) -> tuple[Codes, Records] | None:
+        """The codes and records of a finished seed, if they were kept."""
         path = self._of(seed)
         try:
             if path.exists() and self._is_of_this_training(path):
+                records = json.loads(self._of(seed, ".json").read_text(encoding="utf-8"))
                 _log.info("seed %d was finished before; taken from %s", seed, path)
-                return store.read_codes(path)
-        except (InputError, OSError, KeyError):
-            _log.warning("%s is not readable; training seed %d anew", path, seed)
+                return store.read_codes(path), records
+        except (InputError, OSError, KeyError, ValueError):
+            _log.warning("%s is not readable; training seed %d again", path, seed)
         return None
 
-    def write(self, codes: Codes) -> None:
-        """Keep the codes of one finished seed."""
-        store.write_codes(self._of(codes.seeds[0]), codes, self.provenance)
+    def write(self, codes: Codes, records: Records) -> None:
+        """Keep the codes and records of one finished seed; its state by epoch is not needed now."""
+        seed = codes.seeds[0]
+        write_text(self._of(seed, ".json"), json.dumps(records))
+        store.write_codes(self._of(seed), codes, self.provenance)
+        self.epochs_of(seed).unlink(missing_ok=True)
+
+    def epochs_of(self, seed: int) -> Path:
+        """Where the training of a seed may keep its state by epoch."""
+        return self._of(seed, ".epochs")
 
     def clear(self) -> None:
         """Remove all that was kept, once the codes of all seeds are safe."""
         for path in self.path.parent.glob(f"{self.path.name}*"):
             path.unlink()
 
-    def _of(self, seed: int) -> Path:
-        return self.path.with_name(f"{self.path.name}-{seed}")
+    def _of(self, seed: int, ending: str = "") -> Path:
+        return self.path.with_name(f"{self.path.name}-{seed}{ending}")
 
     def _is_of_this_training(self, path: Path) -> bool:
         found = store.attributes_of(path)
@@ -126,53 +136,29 @@ def train(
     """
     if "device" in parameters(method):
         params = {"device": device, **params}
-    hashers = [
-        create(method, bits=bits, seed=seeds.derive(seed, "method", method, bits), **params)
-        for seed in splits
-    ]
-    for seed, hasher in zip(splits, hashers, strict=True):
-        hasher.on_epoch = _with_seed(watch, seed)
-    fit = _together if hasattr(type(hashers[0]), "fit_many") else _one_by_one
-    with open_features(image) as images, open_features(text) as texts:
-        return _joined(fit(hashers, images, texts, splits, keeper))
-
-
-def _together(
-    hashers: list[Hasher],
-    images: Features,
-    texts: Features,
-    splits: Mapping[int, Split],
-    keeper: Keeper | None,
-) -> list[Codes]:
-    """The codes of every seed; all models are trained at once."""
-
-    def rows(view: Features) -> list[np.ndarray]:
-        return [view.rows(split.train, seed=i) for i, split in enumerate(splits.values())]
-
-    hashers[0].checkpoint = keeper.path if keeper else None
-    type(hashers[0]).fit_many(hashers, rows(images), rows(texts))
-    every = enumerate(zip(hashers, splits.items(), strict=True))
-    return [_codes(hasher, images, texts, i, *item) for i, (hasher, item) in every]
-
-
-def _one_by_one(
-    hashers: list[Hasher],
-    images: Features,
-    texts: Features,
-    splits: Mapping[int, Split],
-    keeper: Keeper | None,
-) -> list[Codes]:
-    """The codes of every seed, one model trained after the other."""
     parts = []
-    for i, (seed, split) in enumerate(tqdm(splits.items(), desc="seeds")):
-        part = keeper.read(seed) if keeper else None
-        if part is None:
-            hasher = hashers[i].fit(images.rows(split.train, seed=i), texts.rows(split.train, i))
-            part = _codes(hasher, images, texts, i, seed, split)
-            if keeper and len(splits) > 1:
-                keeper.write(part)
-        parts.append(part)
-    return parts
+    with open_features(image) as images, open_features(text) as texts:
+        for i, (seed, split) in enumerate(tqdm(splits.items(), desc="seeds")):
+            kept = keeper.read(seed) if keeper else None
+            if kept is None:
+                records: Records = []
+                hasher = create(
+                    method, bits=bits, seed=seeds.derive(seed, "method", method, bits), **params
+                )
+                hasher.on_epoch = _recorder(seed, records, watch)
+                hasher.checkpoint = keeper.epochs_of(seed) if keeper else None
+                try:
+                    hasher.fit(images.rows(split.train, i), texts.rows(split.train, i))
+                except CollapseError as error:
+                    raise CollapseError(f"seed {seed}: {error}") from None
+                parts.append(_codes(hasher, images, texts, i, seed, split))
+                if keeper and len(splits) > 1:
+                    keeper.write(parts[-1], records)
+            else:
+                parts.append(kept[0])
+                for record in kept[1] if watch else ():
+                    watch(record)
+    return _joined(parts)
 
 
 def _codes(
@@ -212,8 +198,15 @@ def _joined(parts: Sequence[Codes]) -> Codes:
     )
 
 
-def _with_seed(watch: Watcher | None, seed: int) -> Watcher | None:
-    return None if watch is None else lambda record: watch({"seed": seed, **record})
+def _recorder(seed: int, records: Records, watch: Watcher | None) -> Watcher:
+    """Gives every record its seed, keeps it, and tells it the watcher, if there is one."""
+
+    def record(found: dict[str, Any]) -> None:
+        records.append({"seed": seed, **found})
+        if watch is not None:
+            watch(records[-1])
+
+    return record
 
 
 @contextmanager

@@ -66,7 +66,9 @@ def evaluate_tasks(
                 **({"threads": threads} if asking.dtype == bool else {}),
             )
             groups[task].append(result.arrays())
-        groups["codes"].append(_of_codes(views, database))
+        told = codes.diagnostics.get("collapsed")
+        known = {} if told is None else {"collapsed": np.asarray(told[i])}
+        groups["codes"].append(_of_codes(views, database) | known)
     return {group: _stack(seeds) for group, seeds in groups.items()}
 
 

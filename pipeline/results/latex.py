@@ -10,6 +10,7 @@ _ESCAPES = {
     "→": r"$\to$",
     "±": r"$\pm$",
     "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
     "α": r"$\alpha$",
     "–": "--",
     "*": r"$^\ast$",
@@ -93,6 +94,7 @@ def _ours(cell: Cell) -> str:
     number = _escaped(cell.ours)
     marked = {0: number, 1: rf"\textbf{{{number}}}", 2: rf"\underline{{{number}}}"}[cell.best]
     dagger = r"$^\dagger$" if cell.as_good else ""
+    dagger += r"$^\ddagger$" if cell.collapsed else ""
     spread = rf"{{\tiny$\pm${cell.std}}}" if cell.std else ""
     return marked + dagger + spread
 

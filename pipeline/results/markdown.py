@@ -27,7 +27,7 @@ def _ours(cell: Cell) -> str:
     if not cell.ours:
         return "–"
     marked = {0: cell.ours, 1: f"**{cell.ours}**", 2: f"<u>{cell.ours}</u>"}[cell.best]
-    dagger = "†" if cell.as_good else ""
+    dagger = ("†" if cell.as_good else "") + ("‡" if cell.collapsed else "")
     return f"{marked}{dagger} ± {cell.std}" if cell.std else f"{marked}{dagger}"
 
 

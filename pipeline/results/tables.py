@@ -1,7 +1,7 @@
 """The long table of an experiment: one row per value, from which every view of it is made.
 
 Columns: dataset, features, split, task, method, bits, the experiment's own columns, metric, seed,
-value, paper, difference, beyond_noise, rank, p_value, note. ``seed`` is a seed, ``mean`` or
+value, paper, difference, beyond_noise, rank, p_value, collapsed, note. ``seed`` is a seed, ``mean`` or
 ``std`` (over seeds, n - 1); everything from ``paper`` on stands in the ``mean`` rows alone.
 
 beyond_noise  ``yes`` when the difference from the paper is more than seeds explain: the paper's
@@ -9,6 +9,7 @@ beyond_noise  ``yes`` when the difference from the paper is more than seeds expl
               deviation. Empty with a single seed.
 rank          1 for the best, 2 for the second best of what is compared (see ``competition``);
               equal values share their place
+collapsed     of how many seeds the method says that their codes tell nothing
 p_value       Holm-corrected, of the paired test against the best; at .05 and above the two are
               not significantly different
 """
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 Spec = Mapping[str, Any]
 KEYS = ("dataset", "features", "split", "task", "method", "bits")
-FINDINGS = ("value", "paper", "difference", "beyond_noise", "rank", "p_value", "note")
+FINDINGS = ("value", "paper", "difference", "beyond_noise", "rank", "p_value", "collapsed", "note")
 _FILES = ("metrics_file", "codes_file", "missing")
 NOT_RUN = "printed in the paper, not computed here"
 
@@ -60,7 +61,7 @@ def read_csv(path: Path | str) -> "pd.DataFrame":
     import pandas as pd
 
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    numbers = ("value", "paper", "difference", "p_value", "rank")
+    numbers = ("value", "paper", "difference", "p_value", "rank", "collapsed")
     return table.assign(
         bits=table["bits"].astype(int),
         **{name: pd.to_numeric(table[name], errors="coerce") for name in numbers},
@@ -141,7 +142,9 @@ def _read(
     queries = definition.per_query(found, task) if definition.per_query else None
     std = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
     seeds = dict(zip(found.seeds, map(float, values), strict=True))
-    return {"seeds": seeds, "value": float(np.mean(values)), "std": std}, queries, ""
+    record = {"seeds": seeds, "value": float(np.mean(values)), "std": std}
+    collapsed = found.groups.get("codes", {}).get("collapsed")
+    return record | {"collapsed": int(np.sum(0 if collapsed is None else collapsed))}, queries, ""
 
 
 def _only_in_paper(spec: Spec, values: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

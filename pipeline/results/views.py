@@ -39,6 +39,7 @@ class Cell:
     best         1, 2 or 0: best, second best, neither
     as_good      not significantly different from the best
     beyond_noise the difference from the paper is more than seeds explain
+    collapsed    the codes of at least one seed collapsed
     note         why there is no number of ours
     level, paper_level  both numbers from 0 to 1 where the metric is a share, for who draws them
     """
@@ -50,6 +51,7 @@ class Cell:
     best: int = 0
     as_good: bool = False
     beyond_noise: bool = False
+    collapsed: bool = False
     note: str = ""
     level: float | None = None
     paper_level: float | None = None
@@ -88,6 +90,8 @@ class View:
             )
         if any(cell.beyond_noise for cell in cells):
             legend.append("*: differs from the paper by more than our seeds explain.")
+        if any(cell.collapsed for cell in cells):
+            legend.append("‡: the codes of at least one seed collapsed.")
         reasons = dict.fromkeys(cell.note for cell in cells if cell.note)
         return [*legend, *(f"Empty cells: {reason}." for reason in reasons)]
 
@@ -217,6 +221,7 @@ def _cell(record: Mapping[str, Any], std: float) -> Cell:
         best=0 if np.isnan(record["rank"]) else int(record["rank"]),
         as_good=bool(record["p_value"] >= LEVEL),
         beyond_noise=record["beyond_noise"] == "yes",
+        collapsed=bool(record["collapsed"] > 0),
         note=record["note"] if isinstance(record["note"], str) else "",
         level=level(record["value"]),
         paper_level=level(record["paper"]),

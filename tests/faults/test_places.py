@@ -103,7 +103,7 @@ def test_a_checkpoint_that_has_no_room_does_not_stop_the_training(tiny_disk, mon
     monkeypatch.setattr("pipeline.methods.cmimh.CHECKPOINT_SECONDS", 0)
     rng = np.random.default_rng(0)
     views = rng.normal(size=(40, 10)), rng.normal(size=(40, 12))
-    small = {"hidden": 128, "judge": 8, "epochs": 2, "min_steps": 1, "may_collapse": True}
+    small = {"hidden": 128, "critic_hidden": 8, "epochs": 2, "min_steps": 1, "on_collapse": "warn"}
     model = create("cmimh", bits=8, seed=0, **small)
     model.checkpoint = tiny_disk / "state"
     codes = model.fit(*views).encode_image(views[0])

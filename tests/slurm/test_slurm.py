@@ -24,8 +24,8 @@ ARGUMENTS = {
 @pytest.fixture(scope="module")
 def overlay(wiki_overlay):
     """Two quick methods, one of them on torch: jobs of seconds."""
-    short = {"cmimh": {"epochs": 1, "min_steps": 1, "hidden": 64, "judge": 64, "w_gap": 1.0}}
-    short["cmimh"]["may_collapse"] = True
+    short = {"cmimh": {"epochs": 1, "min_steps": 1, "hidden": 64, "critic_hidden": 64}}
+    short["cmimh"]["on_collapse"] = "warn"
     table = {"datasets": ["wiki"], "methods": ["cvh", "cmimh"], "bits": [16]}
     return wiki_overlay | {"methods": short, "experiments": {"table3": table}}
 

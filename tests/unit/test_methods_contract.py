@@ -17,10 +17,10 @@ TINY = {
     "epochs": 2,
     "hidden": 16,
     "iterations": 10,
-    "judge": 16,
+    "critic_hidden": 16,
     "min_steps": 60,
     "rounds": 1,
-    "w_gap": 1.0,  # CMIMH refuses codes that collapse, as its own weight makes so small a net do
+    "on_collapse": "warn",  # what so small a net learns in so few steps may be nothing
 }
 #: methods whose bits are hyperplanes in a view, of which a narrow view has few independent ones
 LINEAR = ("acq", "cmfh", "cre", "cvh", "fsh", "imh", "pdh")

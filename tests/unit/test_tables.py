@@ -352,3 +352,16 @@ def test_an_unknown_key_is_refused(three):
     asked = three | {"columns": ["dataset", "colour"]}
     with pytest.raises(InputError, match="no cell has a colour"):
         view(asked, long_table(asked))
+
+
+def test_a_cell_of_which_a_seed_collapsed_is_marked_in_every_view(tmp_path):
+    rng = np.random.default_rng(0)
+    metrics = groups(rng, 0.6, 32, 3)
+    metrics["codes"]["collapsed"] = np.array([0.0, 1.0, 1.0])
+    cells = [cell(tmp_path, metrics=metrics), cell(tmp_path, method="CVH", number=1)]
+    table = long_table(spec(cells))
+    means = table[table["seed"] == "mean"].set_index("method")["collapsed"]
+    assert set(means["CMIMH"]) == {2} and set(means["CVH"]) == {0}
+    shaped = view(spec(cells), table)
+    assert sorted(c.collapsed for c in shaped.cells.values()) == [False, False, True, True]
+    assert "‡" in markdown.render(shaped) and "ddagger" in latex.render(shaped)

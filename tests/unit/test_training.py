@@ -53,7 +53,7 @@ def left(folder):
     return sorted(p.name for p in folder.iterdir() if p.name.startswith("."))
 
 
-SMALL = {"hidden": 8, "judge": 8, "epochs": 6, "min_steps": 1, "may_collapse": True}
+SMALL = {"hidden": 8, "critic_hidden": 8, "epochs": 6, "min_steps": 1, "on_collapse": "warn"}
 
 
 def interrupted_after(monkeypatch, cls, name, calls):
@@ -72,18 +72,19 @@ def interrupted_after(monkeypatch, cls, name, calls):
 
 def test_cmimh_goes_on_by_epoch_and_ends_in_the_same_codes(inputs, monkeypatch):
     train(inputs, "cmimh", SMALL, "undisturbed.h5")
-    monkeypatch.setattr("pipeline.methods.cmimh.CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("pipeline.methods._epochs.CHECKPOINT_SECONDS", 0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupted_after(patch, CMIMH, "report", 3 * len(SEEDS) + 1)  # in the fourth epoch
+        interrupted_after(patch, CMIMH, "report", 6 + 4)  # in the second seed's fourth epoch
         train(inputs, "cmimh", SMALL)
-    assert left(inputs) == [".codes.h5.checkpoint"]
+    ended = [f".codes.h5.checkpoint-{SEEDS[0]}{end}" for end in ("", ".json")]
+    assert left(inputs) == [*ended, f".codes.h5.checkpoint-{SEEDS[1]}.epochs"]
     seen = []
     with monkeypatch.context() as patch:
         original = CMIMH.report
         patch.setattr(CMIMH, "report", lambda self, **r: (seen.append(r), original(self, **r)))
         assert train(inputs, "cmimh", SMALL) == 0
     assert same(inputs, "codes.h5", "undisturbed.h5") and left(inputs) == []
-    assert len(seen) == 6 * len(SEEDS)  # those of before are told again
+    assert len(seen) == 6 * (len(SEEDS) - 1)  # the epochs of the second seed are told again
     records = [json.loads(line) for line in (inputs / "codes.h5.jsonl").read_text().splitlines()]
     undisturbed = (inputs / "undisturbed.h5.jsonl").read_text().splitlines()
     assert records == [json.loads(line) for line in undisturbed]
@@ -94,7 +95,9 @@ def test_other_methods_go_on_by_seed_and_end_in_the_same_codes(inputs, monkeypat
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         interrupted_after(patch, CVH, "_fit", 2)
         train(inputs, "cvh", {})
-    assert left(inputs) == [".codes.h5.checkpoint-0", ".codes.h5.checkpoint-1"]
+    assert left(inputs) == [
+        f".codes.h5.checkpoint-{seed}{end}" for seed in (0, 1) for end in ("", ".json")
+    ]
     with monkeypatch.context() as patch:
         interrupted_after(patch, CVH, "_fit", 1)  # one seed is left to fit
         assert train(inputs, "cvh", {}) == 0
@@ -104,7 +107,7 @@ def test_other_methods_go_on_by_seed_and_end_in_the_same_codes(inputs, monkeypat
 
 @pytest.mark.parametrize(("method", "params"), [("cvh", {}), ("cmimh", SMALL)])
 def test_what_was_kept_of_another_training_is_not_taken(inputs, monkeypatch, method, params):
-    monkeypatch.setattr("pipeline.methods.cmimh.CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("pipeline.methods._epochs.CHECKPOINT_SECONDS", 0)
     cls, step, calls = (CVH, "_fit", 2) if method == "cvh" else (CMIMH, "report", 10)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         interrupted_after(patch, cls, step, calls)
@@ -119,7 +122,9 @@ def test_what_was_kept_of_another_training_is_not_taken(inputs, monkeypatch, met
     assert same(inputs, "codes.h5", "undisturbed.h5") and left(inputs) == []
 
 
-@pytest.mark.parametrize(("method", "name"), [("cvh", "checkpoint-1"), ("cmimh", "checkpoint")])
+@pytest.mark.parametrize(
+    ("method", "name"), [("cvh", "checkpoint-1"), ("cmimh", "checkpoint-0.epochs")]
+)
 def test_a_checkpoint_that_is_damaged_is_not_taken(inputs, method, name):
     params = SMALL if method == "cmimh" else {}
     (inputs / f".codes.h5.{name}").write_bytes(b"\x80 no checkpoint of any kind")

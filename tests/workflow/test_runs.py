@@ -119,7 +119,7 @@ def whole(snakemake, demo_overlay):
     The drawn set goes by the name of one of the paper's, so that the paper's numbers are beside.
     """
     small = {"hidden": 32, "epochs": 1}
-    cmimh = {"may_collapse": True, "judge": 32, "min_steps": 8} | small
+    cmimh = {"on_collapse": "warn", "critic_hidden": 32, "min_steps": 8} | small
     drawn = demo_overlay["datasets"]["scenes"] | {"count": 320}
     overlay = demo_overlay | {
         "seeds": [0],
@@ -154,7 +154,7 @@ def whole(snakemake, demo_overlay):
     return run, overlay
 
 
-WITHOUT_TC = {"may_collapse": True, "w_tc": 0, "w_balance": 0}
+WITHOUT_TC = {"on_collapse": "warn", "w_tc": 0, "w_balance": 0}
 FLAGS = ("intra_mi", "inter_mi", "tc", "balance")
 SMALLER = {
     "table1": {

@@ -17,7 +17,8 @@ from pipeline import seeds
 
 _CHUNK = 250  # images painted at a time
 import os
-LIGHT,TINT,SHIFT,GRAIN,WAVES=eval(os.environ.get('PAINT','(.1,.1,4,.1,4)'))
+
+LIGHT, TINT, SHIFT, GRAIN, WAVES = eval(os.environ.get("PAINT", "(.1,.1,4,.1,4)"))
 _OWN = 96  # patterns that say nothing
 
 
@@ -30,7 +31,14 @@ class Painter:
     nuisance  power of the patterns that say nothing, that of the others being 1 on average
     """
 
-    def __init__(self, seed: int, subjects: int, *, size: int = 96, nuisance: float = float(os.environ.get('NUIS','1'))) -> None:
+    def __init__(
+        self,
+        seed: int,
+        subjects: int,
+        *,
+        size: int = 96,
+        nuisance: float = float(os.environ.get("NUIS", "1")),
+    ) -> None:
         self.seed, self.size, self.nuisance = seed, size, nuisance
         rng = np.random.default_rng(seeds.derive(seed, "patterns"))
         self._about = _patterns(rng, subjects, size)
