@@ -58,9 +58,9 @@ def _download(a: argparse.Namespace) -> None:
 
 
 def _draw(a: argparse.Namespace) -> None:
-    from pipeline.datasets.scenes import draw
+    from pipeline.datasets import draw
 
-    draw(a.folder, workers=a.workers, **a.options)
+    draw(a.kind, a.folder, workers=a.workers, **a.options)
 
 
 def _pairs(a: argparse.Namespace) -> None:
@@ -165,7 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     add("file", nargs="?", help="one file of it; all when left out")
     add("--folder", type=Path, required=True)
 
-    add = stage("draw", _draw, "draw the data set `scenes`")
+    add = stage("draw", _draw, "draw the raw files of a data set")
+    add("kind", metavar="DATASET")
     add("--folder", type=Path, required=True)
     add("--options", type=json.loads, default={}, metavar="JSON")
     add("--workers", type=int, default=1)

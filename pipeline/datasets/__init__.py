@@ -9,6 +9,7 @@ import inspect
 import logging
 import pkgutil
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,31 @@ def convert(kind: str, raw: Path | str, path: Path | str, **options: Any) -> Non
     """Write the pairs of a data set of this kind as ``path``; see ``load``."""
     pairs = load(kind, raw, **options)
     write_pairs(path, pairs, Provenance("pairs", {"kind": kind, **options}))
+
+
+def drawer(kind: str) -> ModuleType:
+    """The module that draws the raw files of this kind: ``DRAWS``, their names, and
+    ``draw(folder, *, workers, **options)``."""
+    module = f"{__name__}._drawn.{kind}"
+    if kind in available() and hasattr(_module(kind), "draw"):
+        return _module(kind)
+    if find_spec(module) is None:
+        raise InputError(f"a data set of kind {kind} cannot be drawn")
+    return import_module(module)
+
+
+def draw(kind: str, folder: Path | str, *, workers: int | None = None, **options: Any) -> None:
+    """Draw the raw files of a data set of this kind into ``folder``."""
+    function = drawer(kind).draw
+    known = {
+        p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
+    } - {"workers"}
+    if unknown := sorted(set(options) - known):
+        raise InputError(
+            f"the drawing of {kind} has no option {', '.join(unknown)}; "
+            f"it takes {', '.join(sorted(known))}"
+        )
+    function(Path(folder), workers=workers, **options)
 
 
 def load(kind: str, raw: Path | str, **options: Any) -> Pairs:

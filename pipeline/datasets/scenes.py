@@ -34,6 +34,7 @@ FILES = ()
 """Nothing to download."""
 
 ARCHIVE, INDEX = "scenes.zip", "scenes.jsonl"
+DRAWS = (INDEX, ARCHIVE)
 _CAPTIONS = 3
 _CHUNK = 25
 _log = logging.getLogger(__name__)

@@ -107,7 +107,7 @@ OVERLAY = {
     "seeds": [0, 1],
     "device": "cpu",
     "datasets": {
-        "scenes": {"kind": "scenes", "count": 160, "size": 64, "seed": 0,
+        "scenes": {"kind": "scenes", "draw": {"count": 160, "size": 64, "seed": 0},
                    "features": "small", "split": "small"},
         "served": {"kind": "served", "features": "small", "split": "small"},
     },

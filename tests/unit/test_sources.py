@@ -41,8 +41,8 @@ STAGES = ("draw", "pairs", "encode", "split", "pca", "train", "evaluate", "table
 def test_what_a_stage_runs_is_an_input_of_its_rule(root, stage):
     """So that an edit of it reruns the rule's jobs; all the command line does is to call it."""
     texts = [path.read_text() for path in (root / "workflow" / "rules").glob("*.smk")]
-    rules = re.split(r"^rule ", "\n".join(texts), flags=re.MULTILINE)
-    (rule,) = [text for text in rules if re.match(rf"{stage}(_scenes)?:", text)]
+    rules = re.split(r"^ *rule\b", "\n".join(texts), flags=re.MULTILINE)
+    (rule,) = [text for text in rules if f"python -m pipeline {stage} " in text]
     listed = re.findall(r'"(pipeline[\w.]*)"', rule[: rule.index("output:")])
     handler = ast.parse(inspect.getsource(getattr(cli, f"_{stage}")))
     called = [

@@ -29,7 +29,7 @@ def tiny(name):
 @pytest.fixture
 def overlay(demo_overlay, wiki_overlay):
     """One seed of both sets, the drawn one in small, and every method likewise."""
-    scenes = demo_overlay["datasets"]["scenes"] | {"count": 320}
+    scenes = demo_overlay["datasets"]["scenes"] | {"draw": {"count": 320, "seed": 0}}
     return {
         **{"seeds": [0], "device": "cpu", "encoders": demo_overlay["encoders"]},
         "datasets": {"scenes": scenes, **wiki_overlay["datasets"]},

@@ -120,7 +120,7 @@ def whole(snakemake, demo_overlay):
     """
     small = {"hidden": 32, "epochs": 1}
     cmimh = {"on_collapse": "warn", "critic_hidden": 32, "min_steps": 8} | small
-    drawn = demo_overlay["datasets"]["scenes"] | {"count": 320}
+    drawn = demo_overlay["datasets"]["scenes"] | {"draw": {"count": 320, "seed": 0}}
     overlay = demo_overlay | {
         "seeds": [0],
         "datasets": {"mirflickr25k": drawn},

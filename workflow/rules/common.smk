@@ -50,13 +50,13 @@ def kind_of(dataset):
 
 def dataset_options(dataset):
     """The keys of a data set that are its kind's own business."""
-    ours = ("kind", "raw", "features", "split")
+    ours = ("kind", "raw", "draw", "features", "split")
     return {k: v for k, v in config["datasets"][dataset].items() if k not in ours}
 
 
-def pairs_options(dataset):
-    """The same, as far as they shape the pairs: those of `scenes` shape the drawing."""
-    return {} if kind_of(dataset) == "scenes" else dataset_options(dataset)
+def drawing(dataset):
+    """How a data set is drawn, where it is and not downloaded; else None."""
+    return config["datasets"][dataset].get("draw")
 
 
 def gpu_for(module):
@@ -76,16 +76,17 @@ def downloadable():
 
 
 def remotes(dataset, optional=False):
-    """What a data set downloads; nothing when its raw files are said to lie elsewhere."""
-    if "raw" in config["datasets"][dataset]:
+    """What a data set downloads; nothing when its raw files lie elsewhere or are drawn."""
+    if {"raw", "draw"} & set(config["datasets"][dataset]):
         return ()
     return (datasets.optional_files if optional else datasets.files)(kind_of(dataset))
 
 
 def raw_files(dataset):
     """The raw files that the stages of a data set read, as far as the workflow makes them."""
-    if kind_of(dataset) == "scenes":
-        return [f"{raw_folder(dataset)}/scenes.{end}" for end in ("jsonl", "zip")]
+    if drawing(dataset) is not None:
+        names = datasets.drawer(kind_of(dataset)).DRAWS
+        return [f"{raw_folder(dataset)}/{name}" for name in names]
     own = [
         dataset_options(dataset)[key]
         for key in ("file", "table")

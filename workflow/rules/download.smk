@@ -21,23 +21,28 @@ rule download:
         " --folder {params.folder:q} --log {log:q}"
 
 
-rule draw_scenes:
-    input:
-        code=sources("pipeline.datasets.scenes"),
-    output:
-        table=f"{RAW}/{{dataset}}/scenes.jsonl",
-        images=f"{RAW}/{{dataset}}/scenes.zip",
-    log:
-        "logs/draw/{dataset}.log",
-    conda:
-        ENVIRONMENT
-    threads: 8
-    params:
-        folder=subpath(output.table, parent=True),
-        options=lambda w: json.dumps(dataset_options(w.dataset)),
-    shell:
-        "python -m pipeline draw --folder {params.folder:q} --options {params.options:q}"
-        " --workers {threads} --log {log:q}"
+# A data set that is drawn has all its raw files from one job.
+for drawn in (d for d in config["datasets"] if drawing(d) is not None):
+
+    rule:
+        name:
+            "draw_" + re.sub(r"\W", "_", drawn)
+        input:
+            code=sources("pipeline.datasets", datasets.drawer(kind_of(drawn)).__name__),
+        output:
+            [f"{raw_folder(drawn)}/{name}" for name in datasets.drawer(kind_of(drawn)).DRAWS],
+        log:
+            f"logs/draw/{drawn}.log",
+        conda:
+            ENVIRONMENT
+        threads: 8
+        params:
+            kind=kind_of(drawn),
+            folder=raw_folder(drawn),
+            options=json.dumps(drawing(drawn)),
+        shell:
+            "python -m pipeline draw {params.kind:q} --folder {params.folder:q}"
+            " --options {params.options:q} --workers {threads} --log {log:q}"
 
 
 rule pairs:
@@ -58,7 +63,7 @@ rule pairs:
     params:
         kind=lambda w: kind_of(w.dataset),
         raw=lambda w: raw_folder(w.dataset),
-        options=lambda w: json.dumps(pairs_options(w.dataset)),
+        options=lambda w: json.dumps(dataset_options(w.dataset)),
     shell:
         "python -m pipeline pairs {params.kind:q} --raw {params.raw:q}"
         " --options {params.options:q} --out {output:q} --log {log:q}"

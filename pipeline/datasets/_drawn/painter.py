@@ -16,10 +16,9 @@ from tqdm import tqdm
 from pipeline import seeds
 
 _CHUNK = 250  # images painted at a time
-import os
-
-LIGHT, TINT, SHIFT, GRAIN, WAVES = eval(os.environ.get("PAINT", "(.1,.1,4,.1,4)"))
 _OWN = 96  # patterns that say nothing
+#: deviation of an image's brightness and tint, largest shift in pixels, and its grain
+_LIGHT, _TINT, _SHIFT, _GRAIN = 0.03, 0.02, 3, 0.08
 
 
 class Painter:
@@ -28,18 +27,11 @@ class Painter:
     seed      of the patterns and of all that is random
     subjects  length of the vectors
     size      pixels of a side
-    nuisance  power of the patterns that say nothing, that of the others being 1 on average
+    nuisance  power of the patterns that say nothing, that of the others being 1
     """
 
-    def __init__(
-        self,
-        seed: int,
-        subjects: int,
-        *,
-        size: int = 96,
-        nuisance: float = float(os.environ.get("NUIS", "1")),
-    ) -> None:
-        self.seed, self.size, self.nuisance = seed, size, nuisance
+    def __init__(self, seed: int, subjects: int, *, size: int = 96, nuisance: float = 0.2) -> None:
+        self.seed, self.size = seed, size
         rng = np.random.default_rng(seeds.derive(seed, "patterns"))
         self._about = _patterns(rng, subjects, size)
         self._own = _patterns(rng, _OWN, size)
@@ -47,41 +39,37 @@ class Painter:
         self._fall *= np.sqrt(nuisance / (self._fall**2).sum())
 
     def paint(self, vectors: np.ndarray, number: int) -> np.ndarray:
-        """Pictures uint8 (n, size, size, 3) of vectors (n, subjects) of mean square length 1.
+        """Pictures uint8 (n, size, size, 3) of vectors (n, subjects), whose lengths do not count.
 
         number  of the chunk, which has a random stream of its own
         """
         rng = np.random.default_rng(seeds.derive(self.seed, "pictures", number))
         n = len(vectors)
         own = rng.standard_normal((n, _OWN), dtype=np.float32) * self._fall
-        pixels = _unit(vectors.astype(np.float32)) @ self._about + own @ self._own
-        pixels /= pixels.std(axis=1, keepdims=True)
+        about = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-6)
+        pixels = about.astype(np.float32) @ self._about + own @ self._own
+        pixels /= pixels.std(axis=1, keepdims=True).clip(1e-6)  # one contrast for all
         pixels = pixels.reshape(n, self.size, self.size, 3)
-        shift = rng.integers(-SHIFT, SHIFT + 1, (n, 2))
-        light = 1 + LIGHT * rng.standard_normal((n, 1, 1, 1), dtype=np.float32)
-        tint = TINT * rng.standard_normal((n, 1, 1, 3), dtype=np.float32)
+        shift = rng.integers(-_SHIFT, _SHIFT + 1, (n, 2))
+        light = 1 + _LIGHT * rng.standard_normal((n, 1, 1, 1), dtype=np.float32)
+        tint = _TINT * rng.standard_normal((n, 1, 1, 3), dtype=np.float32)
         for picture, (down, right) in zip(pixels, shift, strict=True):
             picture[:] = np.roll(picture, (down, right), axis=(0, 1))
         pixels = light * pixels + tint
-        pixels += GRAIN * rng.standard_normal(pixels.shape, dtype=np.float32)
+        pixels += _GRAIN * rng.standard_normal(pixels.shape, dtype=np.float32)
         return (255 / (1 + np.exp(-1.2 * pixels))).astype(np.uint8)
 
 
-def _unit(x):
-    return x / np.linalg.norm(x, axis=1, keepdims=True).clip(1e-6)
-
-
 def _patterns(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
-    """Coloured patterns of unit mean square, float32 (count, size * size * 3): patches of gratings."""
+    """Patches of coloured gratings, float32 (count, size * size * 3), of mean 0, mean square 1."""
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
     patterns = np.empty((count, size, size, 3), np.float32)
     for pattern in patterns:
-        waves = rng.uniform(0, WAVES)
+        waves, flat = rng.uniform(0, 4), rng.uniform(0, 1)
         angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
         grating = np.cos(2 * np.pi * waves * (x * np.cos(angle) + y * np.sin(angle)) + phase)
         middle, width = rng.uniform(0.2, 0.8, 2), rng.uniform(0.15, 0.4)
         patch = np.exp(-((x - middle[0]) ** 2 + (y - middle[1]) ** 2) / (2 * width**2))
-        flat = rng.uniform(0, 1)
         pattern[:] = (patch * (flat + (1 - flat) * grating))[..., None] * rng.standard_normal(3)
         pattern -= pattern.mean(axis=(0, 1))
         pattern /= np.sqrt((pattern**2).mean())
