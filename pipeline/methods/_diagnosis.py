@@ -37,10 +37,10 @@ def histogram(p: Tensor) -> np.ndarray:
 def total_correlation(p: Tensor, width: int, generator: torch.Generator) -> float:
     """The total correlation of the means p (n, L) in nats, by the density-ratio trick.
 
-    A fresh classifier learns on one half of the rows to tell them from rows whose bits are permuted
-    each on its own, and its mean log odds are taken on the other half: on rows that it has learnt by
-    heart they would be too high. The classifier in CMIMH's objective does not serve, as it chases
-    codes that change, and a model without that term has none.
+    A fresh classifier learns on one half of the rows to tell them from rows whose bits are
+    permuted each on its own, and its mean log odds are taken on the other half: on rows that it has
+    learnt by heart they would be too high. The classifier in CMIMH's objective does not serve, as
+    it chases codes that change, and a model without that term has none.
     """
     order = torch.randperm(len(p), generator=generator)
     learnt, held = p[order[: len(p) // 2]], p[order[len(p) // 2 :]]

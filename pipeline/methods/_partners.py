@@ -14,7 +14,7 @@ HELD_OUT = 256
 
 
 def held_out(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Rows to train on and rows that watch; where too few can be spared, trained rows watch."""
+    """Rows to train on and rows that watch; too few to spare any watch themselves."""
     order = torch.randperm(n, generator=generator)
     spared = min(n // 25, HELD_OUT)
     if spared < 64:
@@ -28,8 +28,8 @@ def rank(image: np.ndarray, text: np.ndarray) -> tuple[float, float]:
     The share of the other codes that are farther from a code than its partner is, equals counting
     one half, over all pairs and both directions: 1 where every partner is nearest, 1/2 by chance.
     It is the area under the ROC curve of each query, averaged. The standard error is that of the
-    average under chance, when any pairing is as likely as the true one; exact, because the mean
-    and variance of a sum over a random permutation are known (Hoeffding, Ann. Math. Stat. 22, 1951).
+    average under chance, when any pairing is as likely as the true one; exact, because mean and
+    variance of a sum over a random permutation are known (Hoeffding, Ann. Math. Stat. 22, 1951).
     """
     n = len(image)
     if n < 3:

@@ -1,7 +1,7 @@
 """CMIMH: cross-modal hashing by maximising mutual information (Hoang et al., TNNLS 34(9), 2023).
 
-The paper's names: z are the logits that an encoder gives, p = sigmoid(z) its Bernoulli means, b codes
-sampled from them, T = g_v' g_t the critic of Eq. 5, D the classifier of Eq. 11.
+The paper's names: z are the logits that an encoder gives, p = sigmoid(z) its Bernoulli means, b
+codes sampled from them, T = g_v' g_t the critic of Eq. 5, D the classifier of Eq. 11.
 """
 
 import logging
@@ -197,8 +197,8 @@ class CMIMH(_deep.TwoNetHasher):
         last = self.history_[-1]
         return fault and (
             f"the codes of {self.bits} bits collapsed: {fault}; mean |p - 1/2| is "
-            f"{last['mean_abs']:.3f}, the bound {last['bound']:.3f} ({JSD_AT_CHANCE:.3f} is chance); "
-            "a smaller w_gap or another lr is needed"
+            f"{last['mean_abs']:.3f}, the bound {last['bound']:.3f} where {JSD_AT_CHANCE:.3f} is "
+            "chance; a smaller w_gap or another lr is needed"
         )
 
     def _means(self, view: int, x: np.ndarray) -> Tensor:
@@ -207,12 +207,13 @@ class CMIMH(_deep.TwoNetHasher):
         return torch.sigmoid(torch.from_numpy(_deep.outputs(net, x, self.device_)))
 
     def diagnose(self, image: np.ndarray, text: np.ndarray) -> dict[str, np.ndarray]:
-        """tc_* (nats), p_histogram_* (50 bins, shares), mean_abs, mi_bound, collapsed (0 or 1)."""
+        """tc_* (nats), p_histogram_* (50 bins, shares), mean_abs, mi_bound, partners, collapsed."""
         generator = torch.Generator().manual_seed(derive(self.seed, "CMIMH", "diagnose"))
         p = [self._means(0, image), self._means(1, text)]
         found = _diagnosis.of_means(p, self.critic_hidden, generator)
         some = [view[:SAMPLE].to(self.device_) for view in p]
         found["mi_bound"] = float(jensen_shannon_bound(self.critics_, some))
+        found["partners"] = self.history_[-1]["partners"]
         found["collapsed"] = bool(self.collapsed_)
         return {name: np.asarray(value, np.float64) for name, value in found.items()}
 
@@ -227,7 +228,7 @@ class Networks(nn.Module):
         def nets(gain: float, activation: type[nn.Module], *shapes: Sequence[int]) -> nn.ModuleList:
             return nn.ModuleList(_deep.he_mlp(s, activation, gain, generator) for s in shapes)
 
-        # Decoders start near the mean and D near 1/2. With outputs of length 1 the critic's T starts
+        # Decoders start near the mean and D near 1/2. The critic's outputs start at length 1, so T
         # within -1..1: at its natural size the first step would throw every bit to one side.
         self.encoder = nets(1.0, nn.ReLU, *[(d, hidden, hidden, bits) for d in features])
         self.decoder = nets(0.1, nn.ReLU, *[(bits, hidden, hidden, d) for d in features])
@@ -241,7 +242,7 @@ class Networks(nn.Module):
 
     @torch.no_grad()
     def spread_logits(self, x: Sequence[Tensor]) -> None:
-        """Shift and scale the encoders' last layers, so that on ``x`` bits are balanced, decided."""
+        """Shift and scale the encoders' last layers: on ``x`` bits are balanced and decided."""
         for encoder, view in zip(self.encoder, x, strict=True):
             z, last = encoder(view), encoder[-1]
             scale = INIT_LOGIT_STD / z.std(dim=0).clamp_min(1e-6)
@@ -310,7 +311,7 @@ def imbalance(p: Tensor) -> Tensor:
 
 @torch.no_grad()
 def explainable(views: Sequence[Tensor], bits: int) -> float:
-    """The share of its variance that so many bits can explain of a view, at most; mean of the views.
+    """The most of its variance that so many bits can explain of a view; mean over the views.
 
     views  (n, d) of mean 0. The leading principal components are the best linear map to so many
     values, and the sign of a Gaussian value explains 2 / pi of its variance.

@@ -61,6 +61,7 @@ class Metric:
     read       (measured, task) -> its value per seed, float (S,), or None where the method has none
     per_query  the same per query, (S, Q), where the metric is a mean over queries
     limits     lowest and highest possible value; the highest is None where there is none
+    measured_on  what stands in place of tasks for what is no retrieval, such as the modalities
     scale      what a value is multiplied with to be shown, with ``decimals`` places
     """
 
@@ -70,13 +71,13 @@ class Metric:
     per_query: Reader | None = None
     limits: tuple[float, float | None] = (0.0, 1.0)
     higher_is_better: bool = True
-    of_modality: bool = False
+    measured_on: tuple[str, ...] = ()
     scale: float = 100.0
     decimals: int = 2
 
     def tasks(self, asked: list[str]) -> list[str]:
-        """The retrieval tasks asked for, or the modalities for what is measured on one."""
-        return list(MODALITIES) if self.of_modality else asked
+        """The retrieval tasks asked for, or what stands in their place."""
+        return list(self.measured_on) or asked
 
 
 def metric(name: str) -> Metric:
@@ -86,7 +87,7 @@ def metric(name: str) -> Metric:
             return make(name, **match.groupdict())
     raise InputError(
         f"unknown metric {name!r}; known are mAP@K and mAP@all (with "
-        f"{', '.join(':' + v for v in _AP_VARIANTS if v)}), P@K, R@K, TC and corr_mse"
+        f"{', '.join(':' + v for v in _AP_VARIANTS if v)}), P@K, R@K, TC, corr_mse and partners"
     )
 
 
@@ -128,7 +129,7 @@ def _total_correlation(name: str) -> Metric:
         lambda measured, modality: measured.diagnostic(f"tc_{modality}"),
         limits=(0.0, None),
         higher_is_better=False,
-        of_modality=True,
+        measured_on=MODALITIES,
         scale=1.0,
         decimals=3,
     )
@@ -140,9 +141,18 @@ def _correlation_mse(name: str) -> Metric:
         "mean square of corr(B) - I over the database; lower is better",
         lambda measured, modality: measured.groups.get("codes", {}).get(f"corr_mse_{modality}"),
         higher_is_better=False,
-        of_modality=True,
+        measured_on=MODALITIES,
         scale=1.0,
         decimals=3,
+    )
+
+
+def _partners(name: str) -> Metric:
+    return Metric(
+        name,
+        "how well codes of pairs held out of the training find their partners; 50 by chance",
+        lambda measured, _: measured.diagnostic("partners"),
+        measured_on=("pairs",),
     )
 
 
@@ -152,4 +162,5 @@ _FAMILIES: dict[str, Callable[..., Metric]] = {
     r"R@(?P<cut>\d+)": _recall,
     "TC": _total_correlation,
     "corr_mse": _correlation_mse,
+    "partners": _partners,
 }

@@ -1,8 +1,8 @@
 """The long table of an experiment: one row per value, from which every view of it is made.
 
 Columns: dataset, features, split, task, method, bits, the experiment's own columns, metric, seed,
-value, paper, difference, beyond_noise, rank, p_value, collapsed, note. ``seed`` is a seed, ``mean`` or
-``std`` (over seeds, n - 1); everything from ``paper`` on stands in the ``mean`` rows alone.
+value, paper, difference, beyond_noise, rank, p_value, collapsed, note. ``seed`` is a seed, ``mean``
+or ``std`` (over seeds, n - 1); everything from ``paper`` on stands in the ``mean`` rows alone.
 
 beyond_noise  ``yes`` when the difference from the paper is more than seeds explain: the paper's
               one run would lie within 2 s sqrt(1 + 1/S) of our mean of S seeds, s their standard

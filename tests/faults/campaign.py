@@ -116,7 +116,9 @@ OVERLAY = {
     },
     "features": {"small": {"image": "squeezenet", "image_pca": 16, "text": "tags"}},
     "splits": {"small": {"query": 20, "train": 80}},
-    "methods": {"cmimh": {"hidden": 32, "critic_hidden": 32, "min_steps": 300, "on_collapse": "warn"}},
+    "methods": {
+        "cmimh": {"hidden": 32, "critic_hidden": 32, "min_steps": 300, "on_collapse": "warn"}
+    },
     "experiments": {
         name: {"datasets": ["scenes", "served"], "methods": ["cvh", "cmimh"], "bits": [16]}
         for name in ("table3", "figure4")

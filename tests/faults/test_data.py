@@ -20,8 +20,8 @@ from pipeline.store import Codes, Provenance, Split
 
 MADE = Provenance("test")
 TINY = {
-    "hidden": 16, "critic_hidden": 16, "epochs": 2, "min_steps": 10, "iterations": 10, "batch_size": 32,
-    "rounds": 1, "on_collapse": "warn",
+    "hidden": 16, "critic_hidden": 16, "epochs": 2, "min_steps": 10, "iterations": 10,
+    "batch_size": 32, "rounds": 1, "on_collapse": "warn",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import logsigmoid
 
-from pipeline.errors import CollapseError, InputError
+from pipeline.errors import CollapseError
 from pipeline.methods import _epochs, cmimh, create
 from pipeline.methods.cmimh import CMIMH, Networks
 
@@ -433,7 +433,7 @@ def test_diagnosis_measures_the_codes(toy, w_tc):
     found = model.diagnose(image, text)
     assert set(found) == {
         "tc_image", "tc_text", "p_histogram_image", "p_histogram_text", "mi_bound", "mean_abs",
-        "collapsed",
+        "partners", "collapsed",
     }  # fmt: skip
     assert found["p_histogram_image"].shape == (50,)
     assert found["p_histogram_image"].sum() == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""The official archives, drawn: read by the official reader, equal for equal seeds, true in number."""
+"""The official archives, drawn: for the official reader, equal by seed, true in number."""
 
 import io
 import zipfile

@@ -1,6 +1,6 @@
-"""Pictures that carry a vector: weighted sums of fixed coloured patterns, and as much that is random.
+"""Pictures that carry a vector: weighted sums of fixed coloured patterns, and something random.
 
-What an image is about sets the weights of some patterns; the rest, its place, its light and its grain
+What an image is about sets the weights of some patterns; others, its place, its light and its grain
 are its own. So an encoder sees what the labels say through everything that they do not say, as in a
 photograph, and how well it can see it is one number, ``nuisance``.
 """
