@@ -8,10 +8,13 @@ import pytest
 from PIL import Image
 
 from pipeline import datasets
-from pipeline.datasets import mirflickr25k
+from pipeline.datasets import mirflickr25k, nuswide
+from pipeline.datasets._drawn import coco2017 as coco_drawn
 from pipeline.datasets._drawn import mirflickr25k as drawn
+from pipeline.datasets._drawn import nuswide as nuswide_drawn
 from pipeline.datasets._drawn.painter import Painter, subject
 from pipeline.errors import InputError
+from pipeline.features.decode import ImageFiles
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,40 @@ def test_parts_of_a_subject_count_by_their_weights():
     power = (whole**2).sum(axis=1).mean(), (whole[:, :3] ** 2).sum(axis=1).mean()
     assert power == (pytest.approx(1, rel=1e-3), pytest.approx(0.8, rel=1e-3))
     np.testing.assert_allclose(whole.mean(axis=0), 0, atol=1e-5)
+
+
+def test_nuswide_is_read_with_its_tags_and_images(tmp_path):
+    datasets.draw("nuswide", tmp_path, count=900, size=32)
+    pairs = datasets.load("nuswide", tmp_path, images="images.zip")
+    assert pairs.tags.shape == (len(pairs), 1000) and pairs.labels.shape == (len(pairs), 10)
+    assert pairs.tags.sum(axis=1).mean() == pytest.approx(6.5, abs=1)
+    files = ImageFiles(pairs.image_root)
+    assert Image.open(io.BytesIO(files.read(pairs.images[-1]))).size == (32, 32)
+
+
+@pytest.mark.slow
+def test_nuswide_s_real_ground_truth_gives_the_pairs_of_the_paper(shared, tmp_path, monkeypatch):
+    monkeypatch.setattr(nuswide_drawn, "write_jpegs", without_pictures)
+    monkeypatch.setattr(nuswide_drawn, "TAGS", 1)  # a thousand columns take a minute
+    datasets.draw("nuswide", tmp_path, lists=str(shared / "data" / "nuswide"))
+    names, labels = nuswide.ground_truth(tmp_path, 10)
+    assert labels.any(axis=1).sum() == 186_577 and names[0] == "sky"
+
+
+def test_coco_is_read_with_its_captions_and_parts(tmp_path):
+    datasets.draw("coco2017", tmp_path, count=60, size=32)
+    pairs = datasets.load("coco2017", tmp_path)
+    assert pairs.partition.count("query") == pairs.partition.count("database") == 60
+    assert len(pairs.label_names) == 80 and all(len(c) == 5 for c in pairs.captions)
+    assert pairs.labels.any(axis=1).all()
+
+
+@pytest.mark.slow
+def test_coco_s_true_counts_are_those_of_the_paper(tmp_path, monkeypatch):
+    monkeypatch.setattr(coco_drawn, "write_jpegs", without_pictures)
+    datasets.draw("coco2017", tmp_path)
+    pairs = datasets.load("coco2017", tmp_path)
+    assert (pairs.partition.count("query"), pairs.partition.count("database")) == (4_952, 117_266)
 
 
 @pytest.mark.parametrize(

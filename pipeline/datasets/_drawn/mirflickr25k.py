@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.decomposition import TruncatedSVD
 
 from pipeline import seeds
+from pipeline.datasets._drawn.lists import TOPICS, by_topic
 from pipeline.datasets._drawn.painter import Painter, subject, write_jpegs, write_texts
 from pipeline.datasets.mirflickr25k import ANNOTATIONS, ARCHIVE, read_lists
 from pipeline.errors import InputError
@@ -14,7 +15,7 @@ from pipeline.files import whole
 
 DRAWS = (ANNOTATIONS, ARCHIVE)
 COUNT, LABELS, TAGS = 25_000, 24, 1_386
-TOPICS = 40  # directions of the tags that the pictures show
+SHOWN = 40  # directions of the tags that the pictures show
 
 
 def draw(
@@ -60,7 +61,7 @@ def _vectors(tags: list[list[str]], labels: np.ndarray) -> np.ndarray:
         row[[vocabulary[tag] for tag in found]] = 1
     has = has[:, has.sum(axis=0) >= min(20, len(tags) / 100)]
     rare = np.log(len(has) / (has.sum(axis=0) + 1))
-    topics = TruncatedSVD(min(TOPICS, has.shape[1] - 1), random_state=0).fit_transform(has * rare)
+    topics = TruncatedSVD(min(SHOWN, has.shape[1] - 1), random_state=0).fit_transform(has * rare)
     return subject((labels, 1.0), (topics, 0.5))
 
 
@@ -76,19 +77,9 @@ def _made_up(seed: int) -> tuple[list[list[str]], np.ndarray, list[str]]:
     images have many tags and a fifth has none, as there.
     """
     rng = np.random.default_rng(seeds.derive(seed, "lists"))
-    topics = rng.standard_normal((COUNT, 30), dtype=np.float32)
-
-    def drawn(share: np.ndarray, activity: float) -> np.ndarray:
-        """0/1 (COUNT, len(share)), column j with the given share of ones."""
-        chosen = rng.random((30, len(share))) < 0.15
-        loads = (rng.standard_normal(chosen.shape) * chosen).astype(np.float32)
-        score = 2.5 * topics @ loads + activity * rng.standard_normal((COUNT, 1))
-        score += rng.gumbel(size=score.shape)
-        rank = score.argsort(axis=0).argsort(axis=0)
-        return (rank >= COUNT - np.rint(COUNT * share)).astype(np.uint8)
-
+    topics = rng.standard_normal((COUNT, TOPICS))
     often = 0.42 * (1 - np.arange(LABELS) / LABELS) ** 1.9
-    labels = drawn(often.clip(0.01), 0.0)
-    known = drawn((COUNT / (np.arange(TAGS) + 17)).clip(20) / COUNT, 1.5)
+    labels = by_topic(rng, topics, often.clip(0.01))
+    known = by_topic(rng, topics, (COUNT / (np.arange(TAGS) + 17)).clip(20) / COUNT, activity=1.5)
     tags = [[f"tag{j}" for j in np.flatnonzero(row)] for row in known]
     return tags, labels, [f"label_{chr(97 + j)}" for j in range(LABELS)]
