@@ -30,6 +30,6 @@ def record_of(result: Path, spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def cell_files(spec: Mapping[str, Any]) -> list[str]:
     """What a result is made from: its cells' metrics, and their codes where it looks into them."""
-    looks = spec["kind"] == "histogram" or "TC" in spec["metrics"]
+    looks = spec["kind"] == "histogram" or {"TC", "partners"} & set(spec["metrics"])
     keys = ("metrics_file", "codes_file") if looks else ("metrics_file",)
     return [cell[key] for cell in spec["cells"] if "missing" not in cell for key in keys]

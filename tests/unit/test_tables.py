@@ -9,7 +9,7 @@ import pytest
 import yaml
 from made_metrics import cell, groups, spec
 
-from pipeline import plan
+from pipeline import plan, store
 from pipeline.errors import InputError
 from pipeline.results import latex, markdown, paper
 from pipeline.results.registry import Measured, metric
@@ -227,6 +227,17 @@ def test_a_method_without_a_diagnostic_says_so(tmp_path):
     made = cell(tmp_path, method="CVH", metrics={"i2t": {}, "codes": {}})
     table = means(long_table(spec([made], metrics=["corr_mse"])))
     assert table["note"].unique().tolist() == ["CVH has no corr_mse"]
+
+
+def test_partners_stand_in_a_table_once_a_cell_and_not_by_task(tmp_path):
+    made = cell(tmp_path)
+    codes = store.read_codes(made["codes_file"])
+    told = dict(codes.diagnostics) | {"partners": np.array([0.7, 0.8, 0.9])}
+    codes = store.Codes(codes.seeds, codes.image, codes.text, told)
+    store.write_codes(made["codes_file"], codes, store.Provenance("train"))
+    rows = means(long_table(spec([made], metrics=["partners"], rows=["method"])))
+    assert rows["task"].tolist() == ["pairs"]
+    assert rows["value"].tolist() == [pytest.approx(0.8)]
 
 
 def test_the_csv_gives_the_table_back_and_always_the_same_bytes(three, tmp_path):
