@@ -246,7 +246,7 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path, caplog):
     model.checkpoint = tmp_path / "state"
     with caplog.at_level(logging.WARNING):
         model.fit(*two_views())
-    assert "is not of this training; starting anew" in caplog.text
+    assert "is not of this training; starting from the first epoch" in caplog.text
     assert not (tmp_path / "run").exists()
 
 

@@ -100,7 +100,7 @@ def test_a_log_that_cannot_be_written_is_one_sentence(mine, tiny_disk, capsys):
 
 @needs_root
 def test_a_checkpoint_that_has_no_room_does_not_stop_the_training(tiny_disk, monkeypatch, caplog):
-    monkeypatch.setattr("pipeline.methods.cmimh.CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("pipeline.methods._epochs.CHECKPOINT_SECONDS", 0)
     rng = np.random.default_rng(0)
     views = rng.normal(size=(40, 10)), rng.normal(size=(40, 12))
     small = {"hidden": 128, "critic_hidden": 8, "epochs": 2, "min_steps": 1, "on_collapse": "warn"}
