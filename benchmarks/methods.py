@@ -40,7 +40,7 @@ VARIANTS = {
     "ukd_ss-published": ("ukd_ss", {"neighbors": 0.555, "quantisation": 1.0}),
 }
 #: the reference is a reconstruction or a quick trial: a floor, not a target
-FLOORS = {"pdh", "acq", "djsrh", "cmimh"}
+FLOORS = {"pdh", "acq", "djsrh", "cmimh", "cmimh_n"}
 Row = dict[str, str | int | float]
 
 
