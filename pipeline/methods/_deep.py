@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -18,12 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.errors import InputError
-from pipeline.methods.base import Hasher
+from pipeline.methods._layers import Affine, build, describe
+from pipeline.methods.base import Hasher, State
 from pipeline.seeds import derive
 
 #: a fit takes no more cores than this, so that several can share a machine
 MAX_THREADS = 4
 
+_NETWORKS = ("image_net_", "text_net_")
 #: an (image, text) pair of networks
 Pair = tuple[nn.Module, nn.Module]
 
@@ -51,7 +53,7 @@ class TwoNetHasher(Hasher):
 
     def _prepare(self, x: Tensor) -> nn.Module:
         """What a view (n, d) passes through before its network."""
-        return Standardize(x)
+        return standardize(x)
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         self.device_ = device_of(self.device)
@@ -61,6 +63,27 @@ class TwoNetHasher(Hasher):
             prepared = [prepare(x) for prepare, x in zip(first, views, strict=True)]
             nets = self._train(*prepared, generator)
         self.image_net_, self.text_net_ = map(nn.Sequential, first, nets)
+
+    def get_state(self) -> State:
+        """The two networks as lists of layers and arrays."""
+        state, arrays, layers = super().get_state(), {}, {}
+        for name in _NETWORKS:
+            layers[name], numbers = describe(getattr(self, name))
+            arrays |= {f"{name}.{key}": array for key, array in numbers.items()}
+        return State({**state.arrays, **arrays}, {**state.about, "layers": layers})
+
+    def set_state(self, state: State) -> Self:
+        super().set_state(state)
+        self.device_ = device_of(self.device)
+        for name in _NETWORKS:
+            numbers = {
+                key.removeprefix(f"{name}."): array
+                for key, array in state.arrays.items()
+                if key.startswith(f"{name}.")
+            }
+            network = build(state.about["layers"][name], numbers)
+            setattr(self, name, network.to(self.device_))
+        return self
 
     def _descend(
         self,
@@ -81,11 +104,11 @@ class TwoNetHasher(Hasher):
             losses = [step(loss(rows, epoch), optimizer) for rows in rows_of]
             self.report(**tags, epoch=epoch + 1, loss=float(np.mean(losses)))
 
-    def _encode_image(self, x: np.ndarray) -> np.ndarray:
-        return outputs(self.image_net_, x, self.device_) > 0
+    def _project_image(self, x: np.ndarray) -> np.ndarray:
+        return outputs(self.image_net_, x, self.device_)
 
-    def _encode_text(self, x: np.ndarray) -> np.ndarray:
-        return outputs(self.text_net_, x, self.device_) > 0
+    def _project_text(self, x: np.ndarray) -> np.ndarray:
+        return outputs(self.text_net_, x, self.device_)
 
 
 def device_of(name: str) -> torch.device:
@@ -183,22 +206,15 @@ def sgd(*nets: nn.Module, lr: Sequence[float], weight_decay: float = 5e-4) -> to
     return torch.optim.SGD(groups, momentum=0.9, weight_decay=weight_decay, fused=True)
 
 
-class Standardize(nn.Module):
+def standardize(x: Tensor) -> Affine:
     """Subtract the mean of a training view (n, d) and divide by ONE scale, its rms entry.
 
     One scale for the whole view, because a scale per column would blow up rare tags; with it a
     learning rate means the same on L1-normalised histograms and on FC7 features.
     """
-
-    def __init__(self, x: Tensor) -> None:
-        super().__init__()
-        mean = x.mean(dim=0)
-        rms = (x - mean).square().mean().sqrt()
-        self.register_buffer("mean", mean)
-        self.register_buffer("scale", torch.where(rms > 0, rms, torch.ones_like(rms)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.scale
+    mean = x.mean(dim=0)
+    rms = (x - mean).square().mean().sqrt()
+    return Affine(mean, torch.where(rms > 0, rms, torch.ones_like(rms)))
 
 
 def cosines(a: Tensor, b: Tensor) -> Tensor:

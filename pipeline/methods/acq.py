@@ -38,6 +38,8 @@ class ACQ(Hasher):
     the size of a code. Random only in the rotation that both views start from.
     """
 
+    learned = ("image_mean_", "image_weights_", "text_mean_", "text_weights_")
+
     eta: float = 1.0
     power: float = 1.0
     ridge: float = 1e-4
@@ -76,11 +78,11 @@ class ACQ(Hasher):
         own = np.sum((b - p) ** 2) + np.sum((c - q) ** 2)
         return float(own + self.eta * (np.sum((b - q) ** 2) + np.sum((c - p) ** 2)))
 
-    def _encode_image(self, x: np.ndarray) -> np.ndarray:
-        return (x - self.image_mean_) @ self.image_weights_ > 0
+    def _project_image(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.image_mean_) @ self.image_weights_
 
-    def _encode_text(self, x: np.ndarray) -> np.ndarray:
-        return (x - self.text_mean_) @ self.text_weights_ > 0
+    def _project_text(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.text_mean_) @ self.text_weights_
 
 
 def nearest_rotation(a: np.ndarray) -> np.ndarray:

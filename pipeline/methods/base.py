@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -10,6 +10,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from pipeline.errors import InputError
+
+_WIDTHS = ("n_image_features_", "n_text_features_")
+
+
+@dataclass(frozen=True)
+class State:
+    """What ``fit`` has learned: arrays by name, and what JSON can hold."""
+
+    arrays: Mapping[str, np.ndarray]
+    about: Mapping[str, Any]
 
 
 @dataclass(eq=False, repr=False)
@@ -19,14 +29,17 @@ class Hasher(ABC):
     ``__init__`` only stores its arguments (``bits`` and ``seed`` first, then the method's
     hyper-parameters, keyword-only: the fields of a dataclass); what ``fit`` learns ends in an
     underscore; ``sklearn.base.clone`` makes an unfitted copy. The same seed on the same machine
-    gives the same bits. Subclasses implement ``_fit``, ``_encode_image`` and ``_encode_text``; the
-    public methods here check what goes in.
+    gives the same bits. Subclasses implement ``_fit``, ``_project_image`` and ``_project_text`` and
+    name in ``learned`` what these need; the public methods here check what goes in.
 
     image  float (n, d_v), text  float (n, d_t): features, rows paired in ``fit``
     """
 
     #: True for methods whose codes are float32 vectors compared by Euclidean distance
     real_valued: ClassVar[bool] = False
+
+    #: the arrays and numbers that ``fit`` learns and encoding needs
+    learned: ClassVar[tuple[str, ...]] = ()
 
     bits: int
     seed: int
@@ -66,20 +79,48 @@ class Hasher(ABC):
 
     def encode_image(self, x: np.ndarray) -> np.ndarray:
         """Codes of images (n, bits): bool, or float32 if the method is ``real_valued``."""
-        return self._encode_image(self._check_encode(x, "image", "n_image_features_"))
+        return self._codes(self.project_image(x))
 
     def encode_text(self, x: np.ndarray) -> np.ndarray:
         """Codes of texts (n, bits): bool, or float32 if the method is ``real_valued``."""
-        return self._encode_text(self._check_encode(x, "text", "n_text_features_"))
+        return self._codes(self.project_text(x))
+
+    def project_image(self, x: np.ndarray) -> np.ndarray:
+        """The real values behind the codes of images, float (n, bits): a bit is set above zero."""
+        return self._project_image(self._check_encode(x, "image", "n_image_features_"))
+
+    def project_text(self, x: np.ndarray) -> np.ndarray:
+        """The real values behind the codes of texts, float (n, bits): a bit is set above zero."""
+        return self._project_text(self._check_encode(x, "text", "n_text_features_"))
+
+    def get_state(self) -> "State":
+        """What a fitted hasher needs to encode; ``set_state`` of an unfitted one takes it."""
+        widths = {name: getattr(self, name) for name in _WIDTHS if hasattr(self, name)}
+        if len(widths) < len(_WIDTHS):
+            raise InputError(f"{type(self).__name__} is not fitted; call fit before get_state")
+        return State({name: np.asarray(getattr(self, name)) for name in self.learned}, widths)
+
+    def set_state(self, state: "State") -> Self:
+        """Become fitted by the state of a hasher of the same class and parameters."""
+        if missing := sorted({*self.learned} - state.arrays.keys()):
+            raise InputError(f"the state of {type(self).__name__} lacks {', '.join(missing)}")
+        for name in self.learned:
+            setattr(self, name, state.arrays[name])
+        for name in _WIDTHS:
+            setattr(self, name, int(state.about[name]))
+        return self
 
     @abstractmethod
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None: ...
 
     @abstractmethod
-    def _encode_image(self, x: np.ndarray) -> np.ndarray: ...
+    def _project_image(self, x: np.ndarray) -> np.ndarray: ...
 
     @abstractmethod
-    def _encode_text(self, x: np.ndarray) -> np.ndarray: ...
+    def _project_text(self, x: np.ndarray) -> np.ndarray: ...
+
+    def _codes(self, projected: np.ndarray) -> np.ndarray:
+        return projected if self.real_valued else projected > 0
 
     def diagnose(self, image: np.ndarray, text: np.ndarray) -> dict[str, np.ndarray]:
         """What the fitted method can measure on paired rows of itself (name -> array), if anything.

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.methods import _deep
 from pipeline.methods._deep import cosines
+from pipeline.methods._layers import UnitRows
 
 
 @dataclass(eq=False, kw_only=True)
@@ -134,13 +135,6 @@ class Joint(nn.Module):
         both = self.fuse(torch.cat([views[0], self.common(joint), views[1]], dim=1))
         restored = [net(both + torch.tanh(h)) for net, h in zip(self.restore, views, strict=True)]
         return views, both, restored
-
-
-class UnitRows(nn.Module):
-    """Rows of length 1; a row of zeros stays one."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.normalize(x)
 
 
 def hash_function(features: int, hidden: int, bits: int) -> nn.Sequential:

@@ -33,6 +33,8 @@ class CMFH(Hasher):
     Defaults are those of the authors' first release. Random only in the uniform start of V and P.
     """
 
+    learned = ("image_mean_", "image_map_", "text_mean_", "text_map_")
+
     lambda_: float = 0.5
     mu: float = 100.0
     gamma: float = 0.01
@@ -58,11 +60,11 @@ class CMFH(Hasher):
         self.iterations_ = iteration + 1
         self.image_map_, self.text_map_ = problem.p[:, :split].T, problem.p[:, split:].T
 
-    def _encode_image(self, x: np.ndarray) -> np.ndarray:
-        return (x - self.image_mean_) @ self.image_map_ > 0
+    def _project_image(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.image_mean_) @ self.image_map_
 
-    def _encode_text(self, x: np.ndarray) -> np.ndarray:
-        return (x - self.text_mean_) @ self.text_map_ > 0
+    def _project_text(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.text_mean_) @ self.text_map_
 
 
 class Factorisation:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import embedding_bag, normalize
 
+from pipeline.methods._layers import Affine
 from pipeline.methods.cmimh import CMIMH
 
 #: neighbours are sought among at most so many rows, evenly spaced: the search stays linear in n
@@ -39,8 +40,8 @@ class CMIMHN(CMIMH):
     feature_dropout: float = 0.05
     whitening_power: float = 0.5
 
-    def _prepare(self, x: Tensor) -> nn.Module:
-        return Whiten(x, self.whitening_power)
+    def _prepare(self, x: Tensor) -> Affine:
+        return whiten(x, self.whitening_power)
 
     def _seen(self, batch: Sequence[Tensor], generator: torch.Generator) -> Sequence[Tensor]:
         """The views with a share of their entries at the mean, the others scaled up."""
@@ -58,21 +59,14 @@ class CMIMHN(CMIMH):
         return joint_weights(batch, self.neighbor_mixing, self.batch_neighbors)
 
 
-class Whiten(nn.Module):
+def whiten(x: Tensor, power: float) -> Affine:
     """Subtract the mean of a training view (n, d), divide each feature by a power of its deviation,
     and all by one number, so that the view has mean square 1."""
-
-    def __init__(self, x: Tensor, power: float) -> None:
-        super().__init__()
-        mean, variance = x.mean(dim=0), x.var(dim=0, correction=0)
-        relative = (variance / variance.mean().clamp_min(1e-30)).clamp_min(1e-6)
-        scale = relative.pow(power / 2)
-        level = (variance / scale**2).mean().sqrt().clamp_min(1e-15)
-        self.register_buffer("mean", mean)
-        self.register_buffer("scale", scale * level)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.scale
+    mean, variance = x.mean(dim=0), x.var(dim=0, correction=0)
+    relative = (variance / variance.mean().clamp_min(1e-30)).clamp_min(1e-6)
+    scale = relative.pow(power / 2)
+    level = (variance / scale**2).mean().sqrt().clamp_min(1e-15)
+    return Affine(mean, scale * level)
 
 
 def nearest(views: Sequence[Tensor], k: int, block: int = 1024) -> Tensor:

@@ -39,6 +39,11 @@ class CRE(Hasher):
     of S_m, gives the views equal say; RBF width = the mean distance to the anchors; all defaults.
     """
 
+    learned = (
+        *("image_anchors_", "image_mean_", "image_weights_", "width_"),
+        *("text_anchors_", "text_mean_", "text_weights_"),
+    )
+
     anchors: int = 300
     fidelity: float = 100.0
     independence: float = 1.0
@@ -95,11 +100,11 @@ class CRE(Hasher):
     def _text_similarity(self, x: np.ndarray) -> np.ndarray:
         return unit_rows(x) @ self.text_anchors_.T
 
-    def _encode_image(self, x: np.ndarray) -> np.ndarray:
-        return (self._image_similarity(x) - self.image_mean_) @ self.image_weights_ > 0
+    def _project_image(self, x: np.ndarray) -> np.ndarray:
+        return (self._image_similarity(x) - self.image_mean_) @ self.image_weights_
 
-    def _encode_text(self, x: np.ndarray) -> np.ndarray:
-        return (self._text_similarity(x) - self.text_mean_) @ self.text_weights_ > 0
+    def _project_text(self, x: np.ndarray) -> np.ndarray:
+        return (self._text_similarity(x) - self.text_mean_) @ self.text_weights_
 
 
 def balanced_and_uncorrelated(codes: np.ndarray) -> np.ndarray:

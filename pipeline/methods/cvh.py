@@ -30,6 +30,8 @@ class CVH(Hasher):
            Assumed: both views are centred.
     """
 
+    learned = ("image_mean_", "image_weights_", "text_mean_", "text_weights_")
+
     ridge: float = 1e-4
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
@@ -42,8 +44,8 @@ class CVH(Hasher):
         self.image_weights_ = pairs.image_weights @ chosen
         self.text_weights_ = pairs.text_weights @ chosen
 
-    def _encode_image(self, x: np.ndarray) -> np.ndarray:
-        return (x - self.image_mean_) @ self.image_weights_ > 0
+    def _project_image(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.image_mean_) @ self.image_weights_
 
-    def _encode_text(self, x: np.ndarray) -> np.ndarray:
-        return (x - self.text_mean_) @ self.text_weights_ > 0
+    def _project_text(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.text_mean_) @ self.text_weights_

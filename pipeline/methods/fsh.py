@@ -44,6 +44,8 @@ class FSH(Hasher):
     normal first W_m, which the seed draws.
     """
 
+    learned = ("image_mean_", "image_weights_", "text_mean_", "text_weights_")
+
     anchors: int = 50
     neighbours: int = 10
     lambda_: float = 300.0
@@ -98,11 +100,11 @@ class FSH(Hasher):
         )
         return float((first / (first + second)) ** (1 / (1 - self.weight)))
 
-    def _encode_image(self, x: np.ndarray) -> np.ndarray:
-        return (unit_rows(x) - self.image_mean_) @ self.image_weights_ > 0
+    def _project_image(self, x: np.ndarray) -> np.ndarray:
+        return (unit_rows(x) - self.image_mean_) @ self.image_weights_
 
-    def _encode_text(self, x: np.ndarray) -> np.ndarray:
-        return (unit_rows(x) - self.text_mean_) @ self.text_weights_ > 0
+    def _project_text(self, x: np.ndarray) -> np.ndarray:
+        return (unit_rows(x) - self.text_mean_) @ self.text_weights_
 
 
 def anchor_similarity(anchors: np.ndarray) -> np.ndarray:

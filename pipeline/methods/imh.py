@@ -35,6 +35,11 @@ class IMH(Hasher):
     Deterministic; time O(n^3), memory O(n^2).
     """
 
+    learned = (
+        *("image_mean_", "image_weights_", "image_threshold_"),
+        *("text_mean_", "text_weights_", "text_threshold_"),
+    )
+
     beta: float = 1.0
     smoothness: float = 1.0
     neighbours: int = 1
@@ -58,11 +63,11 @@ class IMH(Hasher):
         neighbours = min(self.neighbours, len(x) - 1)
         return form + self.smoothness * neighbour_laplacian(x, neighbours)
 
-    def _encode_image(self, x: np.ndarray) -> np.ndarray:
-        return (x - self.image_mean_) @ self.image_weights_ > self.image_threshold_
+    def _project_image(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.image_mean_) @ self.image_weights_ - self.image_threshold_
 
-    def _encode_text(self, x: np.ndarray) -> np.ndarray:
-        return (x - self.text_mean_) @ self.text_weights_ > self.text_threshold_
+    def _project_text(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.text_mean_) @ self.text_weights_ - self.text_threshold_
 
 
 def ridge_regression(x: np.ndarray, beta: float) -> np.ndarray:

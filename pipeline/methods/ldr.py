@@ -89,11 +89,11 @@ class LDR(_deep.TwoNetHasher):
         descend(second, shared + expelled + joint_critics + judges)
         return shared[0], shared[1]
 
-    def _encode_image(self, x: np.ndarray) -> np.ndarray:
+    def _project_image(self, x: np.ndarray) -> np.ndarray:
         """Unit vectors, float32 (n, bits)."""
         return unit(_deep.outputs(self.image_net_, x, self.device_))
 
-    def _encode_text(self, x: np.ndarray) -> np.ndarray:
+    def _project_text(self, x: np.ndarray) -> np.ndarray:
         """Unit vectors, float32 (n, bits)."""
         return unit(_deep.outputs(self.text_net_, x, self.device_))
 

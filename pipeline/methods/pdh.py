@@ -41,6 +41,11 @@ class PDH(Hasher):
     the canonical space, and a warning says so.
     """
 
+    learned = (
+        *("image_mean_", "image_scale_", "image_weights_"),
+        *("text_mean_", "text_scale_", "text_weights_"),
+    )
+
     C: float = 1e-3
     iterations: int = 5
     tolerance: float = 1e-3
@@ -79,11 +84,11 @@ class PDH(Hasher):
             return np.zeros(x.shape[1])
         return LinearSVC(C=self.C, dual=False, fit_intercept=False).fit(x, bit).coef_[0]
 
-    def _encode_image(self, x: np.ndarray) -> np.ndarray:
-        return (x - self.image_mean_) / self.image_scale_ @ self.image_weights_ > 0
+    def _project_image(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.image_mean_) / self.image_scale_ @ self.image_weights_
 
-    def _encode_text(self, x: np.ndarray) -> np.ndarray:
-        return (x - self.text_mean_) / self.text_scale_ @ self.text_weights_ > 0
+    def _project_text(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.text_mean_) / self.text_scale_ @ self.text_weights_
 
 
 def decorrelate(bits: np.ndarray) -> np.ndarray:

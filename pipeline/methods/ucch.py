@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.methods import _deep
+from pipeline.methods._layers import UnitRows
 
 
 @dataclass(eq=False, kw_only=True)
@@ -46,8 +47,10 @@ class UCCH(_deep.TwoNetHasher):
     shift: float = 0.1
 
     def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
-        net1 = nn.Sequential(_deep.head(x1, self.hidden, self.hidden, self.bits), UnitTanh())
-        net2 = nn.Sequential(_deep.head(x2, self.hidden, self.bits), UnitTanh())
+        net1 = nn.Sequential(
+            _deep.head(x1, self.hidden, self.hidden, self.bits), nn.Tanh(), UnitRows()
+        )
+        net2 = nn.Sequential(_deep.head(x2, self.hidden, self.bits), nn.Tanh(), UnitRows())
         memory = F.normalize(torch.randn(len(x1), self.bits, generator=generator).sign())
         memory = memory.to(x1.device)
         temperature = self.temperature * math.sqrt(self.bits)
@@ -74,13 +77,6 @@ class UCCH(_deep.TwoNetHasher):
 def clip(optimizer: torch.optim.Optimizer, *_: object) -> None:
     """Scale the gradient down to norm 1, as the authors do before every step."""
     nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], max_norm=1.0)
-
-
-class UnitTanh(nn.Module):
-    """tanh, then L2 normalisation of the rows."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.normalize(torch.tanh(x))
 
 
 def contrastive_loss(v: Tensor, positive: Tensor, others: Tensor, temperature: float) -> Tensor:

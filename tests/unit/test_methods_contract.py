@@ -1,6 +1,7 @@
 """What every method promises, whichever it is."""
 
 import inspect
+import json
 import logging
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.base import clone
 
 from pipeline.errors import InputError
 from pipeline.methods import available, create
+from pipeline.methods.base import State
 
 BITS = 16
 #: keeps the trained networks small; each applies to the methods that have the parameter
@@ -77,6 +79,30 @@ def test_parameters_are_read_set_cloned_and_shown_as_by_scikit_learn(name):
     assert copy.set_params(bits=8, seed=1) is copy and (copy.bits, copy.seed) == (8, 1)
     with pytest.raises(InputError, match="has no parameter bitz; it takes bits, seed"):
         copy.set_params(bitz=8)
+
+
+def test_a_state_of_arrays_and_json_gives_the_same_codes_in_another_object(name):
+    image, text = two_views()
+    hasher = tiny(name).fit(image, text)
+    state = hasher.get_state()
+    assert all(isinstance(array, np.ndarray) for array in state.arrays.values())
+    copy = clone(hasher).set_state(State(state.arrays, json.loads(json.dumps(state.about))))
+    np.testing.assert_array_equal(copy.encode_image(image), hasher.encode_image(image))
+    np.testing.assert_array_equal(copy.project_text(text), hasher.project_text(text))
+    with pytest.raises(InputError, match=r"lacks|do not fit"):
+        clone(hasher).set_state(State({}, state.about))
+    with pytest.raises(InputError, match="not fitted"):
+        tiny(name).get_state()
+
+
+def test_a_bit_is_set_where_its_real_value_is_positive(name):
+    image, text = two_views()
+    hasher = tiny(name).fit(image, text)
+    for codes, values in (
+        (hasher.encode_image(image), hasher.project_image(image)),
+        (hasher.encode_text(text), hasher.project_text(text)),
+    ):
+        np.testing.assert_array_equal(codes, values if hasher.real_valued else values > 0)
 
 
 def test_the_same_seed_gives_the_same_codes(name):
