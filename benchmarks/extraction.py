@@ -17,9 +17,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from benchmarks.measure import Figure, medians, memory_of, show
-from pipeline.features.backbones import BACKBONES, Encoder, create
 from pipeline.features.devices import pick_device, threads
-from pipeline.features.images import _encode, _Images, write_image_features
+from pipeline.features.decode import crop
+from pipeline.features.encode import write_features
+from pipeline.features.images import _encode, _Images
+from pipeline.features.kinds.backbone import BACKBONES, Encoder, create
 from pipeline.store import Pairs, Provenance
 
 MANY = 20_000
@@ -37,7 +39,7 @@ def pairs_of(folder: Path, count: int) -> Pairs:
 
 def decode_only(pairs: Pairs, batch_size: int = 64) -> list[torch.Tensor]:
     """The decoded batches, by one worker process."""
-    images = _Images(pairs.image_root, pairs.images)
+    images = _Images(pairs.image_root, pairs.images, crop)
     return [block for block, _ in DataLoader(images, batch_size, num_workers=1)]
 
 
@@ -53,10 +55,12 @@ def forward_only(encoder: Encoder, blocks: list[torch.Tensor], mixed_precision: 
 def stage(pairs: Pairs, backbone: str, weights: Path | str, device: str, mixed: bool) -> None:
     """The stage as it is run, from files to HDF5."""
     with tempfile.TemporaryDirectory() as folder:
-        write_image_features(
+        write_features(
             pairs,
+            "image",
             Path(folder) / "features.h5",
             Provenance("bench"),
+            kind="backbone",
             backbone=backbone,
             weights=str(weights),
             device=device,
@@ -67,7 +71,7 @@ def stage(pairs: Pairs, backbone: str, weights: Path | str, device: str, mixed: 
 def rates(options: argparse.Namespace, weights: Path) -> list[Figure]:
     """The stage as a share of the slower half, and of what its cores could do at the very best."""
     pairs, mixed = pairs_of(options.folder, options.images), options.mixed_precision
-    encoder = create(options.backbone, weights="untrained").to(pick_device(options.device))
+    encoder = create(backbone=options.backbone, weights="untrained").to(pick_device(options.device))
     torch.save(encoder.network.state_dict(), weights)
     blocks = decode_only(pairs)
     seconds = medians(

@@ -72,7 +72,7 @@ def _pairs(a: argparse.Namespace) -> None:
 def _encode(a: argparse.Namespace) -> None:
     from pipeline.features.encode import encode
 
-    encode(a.pairs, a.view, a.out, device=a.device, **a.options)
+    encode(a.pairs, a.view, a.out, device=a.device, about=a.about, **a.options)
 
 
 def _split(a: argparse.Namespace) -> None:
@@ -84,7 +84,8 @@ def _split(a: argparse.Namespace) -> None:
 def _pca(a: argparse.Namespace) -> None:
     from pipeline.features.reduce import write_pca
 
-    write_pca(a.features, a.splits, a.out, components=a.components, device=a.device)
+    where = {"components": a.components, "device": a.device, "axes": a.axes}
+    write_pca(a.features, a.splits, a.out, **where)
 
 
 def _train(a: argparse.Namespace) -> None:
@@ -100,6 +101,9 @@ def _train(a: argparse.Namespace) -> None:
         splits=a.splits,
         path=a.out,
         records=a.records,
+        models=a.models,
+        encoders={"image": a.image_encoder, "text": a.text_encoder},
+        axes={"image": a.image_axes, "text": a.text_axes},
     )
 
 
@@ -107,7 +111,7 @@ def _evaluate(a: argparse.Namespace) -> None:
     from pipeline.evaluation.tasks import evaluate_files
 
     files = (a.codes, a.splits, a.pairs, a.out)
-    evaluate_files(*files, phase=a.phase, map_at=a.map_at, threads=a.threads)
+    evaluate_files(*files, phase=a.phase, map_at=a.map_at, threads=a.threads, models=a.models)
 
 
 def _table(a: argparse.Namespace) -> None:
@@ -183,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--options", type=json.loads, required=True, metavar="JSON", help="an entry of `encoders`")
     add("--device", default="auto")
     add("--out", type=Path, required=True)
+    add("--about", type=Path, help="a JSON file: what is needed to encode new things alike")
 
     add = stage("split", _split, "draw query, database, training and validation rows")
     add("--dataset", required=True)
@@ -191,11 +196,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--options", type=json.loads, required=True, metavar="JSON", help="an entry of `splits`")
     add("--seeds", type=int, nargs="+", required=True)
 
-    add = stage("pca", _pca, "project image features on components fitted on the database")
+    add = stage("pca", _pca, "project features on components fitted on the database")
     for name in ("--features", "--splits", "--out"):
         add(name, type=Path, required=True)
     add("--components", type=int, required=True)
     add("--device", default="auto")
+    add("--axes", type=Path, nargs="+", default=(), help="a file for the axes of each seed")
 
     add = stage("train", _train, "fit one method for all seeds and encode every pair")
     add("method")
@@ -205,6 +211,10 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("--image", "--text", "--splits", "--out"):
         add(name, type=Path, required=True)
     add("--records", type=Path, help="one JSON line per epoch")
+    add("--models", type=Path, help="a folder for the trained models, one folder a seed")
+    for view in ("image", "text"):
+        add(f"--{view}-encoder", type=Path, help="what `encode --about` wrote")
+        add(f"--{view}-axes", type=Path, nargs="+", default=(), help="what `pca --axes` wrote")
 
     add = stage("evaluate", _evaluate, "measure the codes of one setting on all tasks")
     for name in ("--codes", "--splits", "--pairs", "--out"):
@@ -212,6 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--phase", choices=("test", "validation"), default="test")
     add("--map-at", nargs="+", type=_cutoff, required=True, help="cut-offs of mAP: numbers, or all")
     add("--threads", type=int, help="by default as many as there are cores")
+    add("--models", type=Path, help="the folder of the models, to note there what they reach")
 
     for name, run, about in (
         ("table", _table, "write a table as CSV, Markdown and LaTeX"),

@@ -1,4 +1,4 @@
-"""The two ways a stage may end without its result, each in one sentence; all else is a bug."""
+"""The ways a stage may end without its result, each in one sentence; all else is a bug."""
 
 
 class InputError(ValueError):
@@ -6,6 +6,10 @@ class InputError(ValueError):
 
     The command line prints the sentence and exits with status 2, without a traceback.
     """
+
+
+class ModelError(InputError):
+    """A stored model that is damaged, or of a kind that this version cannot read."""
 
 
 class CollapseError(RuntimeError):

@@ -193,9 +193,12 @@ def validate(config: Config, schema: Path | str) -> None:
 def check(config: Config) -> None:
     """Names that the schema cannot check: every reference in the config leads somewhere."""
     from pipeline import datasets, methods
+    from pipeline.features import kinds
 
     for name, entry in config["datasets"].items():
         _one_of(entry["kind"], datasets.available(), f"datasets.{name}.kind")
+    for name, entry in config["encoders"].items():
+        _one_of(entry["kind"], kinds.available(), f"encoders.{name}.kind")
     for name in config["methods"]:
         _one_of(name, methods.available(), "methods")
     for name, entry in config["features"].items():

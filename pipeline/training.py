@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pipeline.errors import CollapseError, InputError
 from pipeline.files import write_text
 from pipeline.methods import create, parameters
 from pipeline.methods.base import Hasher
+from pipeline.models.folder import DESCRIPTION, Made, write_model
 from pipeline.sources import digest
 from pipeline.store import Codes, Features, Provenance, Split, open_features
 
@@ -31,20 +33,23 @@ _log = logging.getLogger(__name__)
 class Keeper:
     """What of an unfinished training is kept, so that an interruption does not cost all of it.
 
-    Of every finished seed its codes and records are kept, in files of their own beside ``path``; a
-    method that learns in epochs may keep the state of the seed at work in a third one.
+    Of every finished seed its codes, its records and its model are kept beside ``path``; a method
+    that learns in epochs may keep the state of the seed at work there too.
 
     provenance  of the training; what was kept of another one is not taken
+    models      where models belong in the end, and by what they are described; None: none are kept
     """
 
     path: Path
     provenance: Provenance
+    models: "Models | None" = None
 
     def read(self, seed: int) -> tuple[Codes, Records] | None:
         """The codes and records of a finished seed, if they were kept."""
         path = self._of(seed)
         try:
-            if path.exists() and self._is_of_this_training(path):
+            whole = not self.models or (self._of(seed, ".model") / DESCRIPTION).exists()
+            if whole and path.exists() and self._is_of_this_training(path):
                 records = json.loads(self._of(seed, ".json").read_text(encoding="utf-8"))
                 _log.info("seed %d was finished before; taken from %s", seed, path)
                 return store.read_codes(path), records
@@ -52,9 +57,11 @@ class Keeper:
             _log.warning("%s is not readable; training seed %d again", path, seed)
         return None
 
-    def write(self, codes: Codes, records: Records) -> None:
-        """Keep the codes and records of one finished seed; its state by epoch is not needed now."""
+    def write(self, codes: Codes, records: Records, hasher: Hasher) -> None:
+        """Keep what one finished seed has led to; its state by epoch is not needed now."""
         seed = codes.seeds[0]
+        if self.models:
+            self.models.write(self._of(seed, ".model"), hasher, seed)
         write_text(self._of(seed, ".json"), json.dumps(records))
         store.write_codes(self._of(seed), codes, self.provenance)
         self.epochs_of(seed).unlink(missing_ok=True)
@@ -63,10 +70,15 @@ class Keeper:
         """Where the training of a seed may keep its state by epoch."""
         return self._of(seed, ".epochs")
 
-    def clear(self) -> None:
-        """Remove all that was kept, once the codes of all seeds are safe."""
+    def finish(self, seeds: Sequence[int]) -> None:
+        """Once the codes of all seeds are safe: models to their place, all else removed."""
+        for seed in seeds if self.models else ():
+            place = self.models.folder / str(seed)
+            shutil.rmtree(place, ignore_errors=True)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self._of(seed, ".model").rename(place)
         for path in self.path.parent.glob(f"{self.path.name}*"):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _of(self, seed: int, ending: str = "") -> Path:
         return self.path.with_name(f"{self.path.name}-{seed}{ending}")
@@ -74,6 +86,26 @@ class Keeper:
     def _is_of_this_training(self, path: Path) -> bool:
         found = store.attributes_of(path)
         return all(found[name] == value for name, value in self.provenance.attributes.items())
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a training: one folder a seed below ``folder``.
+
+    encoders, axes  by view: what describes the encoder, and for each seed the axes of a PCA
+    """
+
+    folder: Path
+    method: str
+    encoders: Mapping[str, Path | None]
+    axes: Mapping[str, Mapping[int, Path]]
+    inputs: Mapping[str, str]
+
+    def write(self, folder: Path, hasher: Hasher, seed: int) -> None:
+        axes = {view: files.get(seed) for view, files in self.axes.items()}
+        made = Made(self.method, seed, self.encoders, axes, self.inputs)
+        shutil.rmtree(folder, ignore_errors=True)
+        write_model(folder, hasher, made)
 
 
 def write_codes(
@@ -87,16 +119,29 @@ def write_codes(
     splits: Path | str,
     path: Path,
     records: Path | None = None,
+    models: Path | None = None,
+    encoders: Mapping[str, Path | None] | None = None,
+    axes: Mapping[str, Sequence[Path]] | None = None,
 ) -> None:
     """Write as ``path`` the codes of all pairs by ``train``, which goes on where one was killed.
 
-    splits  the file of the splits; ``records`` gets one JSON line per epoch
+    splits          the file of the splits; ``records`` gets one JSON line per epoch
+    models          a folder for the models, one folder a seed
+    encoders, axes  by view: what describes its encoder, and the axes of its PCA, a file a seed,
+                    named by it
     """
     inputs = {"image": image, "text": text, "splits": splits}
     about = {"method": method, "bits": bits, "params": params}
     code = digest("pipeline.training", f"pipeline.methods.{method}")
     kept = Provenance("checkpoint", {**about, "device": device, "code": code}, inputs)
-    keeper = Keeper(path.with_name(f".{path.name}.checkpoint"), kept)
+    kept_models = models and Models(
+        models,
+        method,
+        encoders or {},
+        {view: {int(file.stem): file for file in files} for view, files in (axes or {}).items()},
+        json.loads(kept.attributes["inputs"]),
+    )
+    keeper = Keeper(path.with_name(f".{path.name}.checkpoint"), kept, kept_models or None)
     with _record_writer(records) as watch:
         codes = train(
             method,
@@ -110,7 +155,7 @@ def write_codes(
             keeper=keeper,
         )
     store.write_codes(path, codes, Provenance("train", about, inputs))
-    keeper.clear()
+    keeper.finish(codes.seeds)
 
 
 def train(
@@ -152,8 +197,8 @@ def train(
                 except CollapseError as error:
                     raise CollapseError(f"seed {seed}: {error}") from None
                 parts.append(_codes(hasher, images, texts, i, seed, split))
-                if keeper and len(splits) > 1:
-                    keeper.write(parts[-1], records)
+                if keeper:
+                    keeper.write(parts[-1], records, hasher)
             else:
                 parts.append(kept[0])
                 for record in kept[1] if watch else ():

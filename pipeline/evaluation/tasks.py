@@ -1,5 +1,6 @@
 """Evaluate one setting: all seeds, all four tasks, and the codes themselves."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation import Result, evaluate
 from pipeline.evaluation.independence import correlation_mse
 from pipeline.evaluation.real_valued import evaluate_real
+from pipeline.files import write_text
 from pipeline.store import TASKS, Codes, Provenance, Split
 
 _VIEWS = {"i": "image", "t": "text"}
@@ -24,8 +26,12 @@ def evaluate_files(
     phase: str,
     map_at: Sequence[int | str],
     threads: int | None = None,
+    models: Path | None = None,
 ) -> None:
-    """Write the metrics of ``evaluate_tasks``, of a file of codes, as ``path``."""
+    """Write the metrics of ``evaluate_tasks``, of a file of codes, as ``path``.
+
+    models  the folder of the codes' models: each gets its mAP as ``<phase>.json``
+    """
     drawn, labels = store.read_splits(splits), store.read_labels(pairs)
     metrics = evaluate_tasks(
         store.read_codes(codes), drawn, labels, phase=phase, map_at=map_at, threads=threads
@@ -33,6 +39,18 @@ def evaluate_files(
     inputs = {"codes": codes, "splits": splits, "pairs": pairs}
     made = Provenance("evaluate", {"phase": phase, "map_at": map_at}, inputs)
     store.write_metrics(path, metrics, list(drawn), made)
+    for number, seed in enumerate(drawn if models else ()):
+        told = {task: _means(metrics[task], number) for task in TASKS}
+        write_text(models / str(seed) / f"{phase}.json", json.dumps(told, indent=1) + "\n")
+
+
+def _means(of_task: Mapping[str, np.ndarray], number: int) -> dict[str, float]:
+    """The mAP of one seed by cut-off: the exact expectation over the order of ties."""
+    return {
+        f"mAP@{name.partition('@')[2]}": round(float(array[number].mean()), 6)
+        for name, array in of_task.items()
+        if name.startswith("ap_expected_hits@")
+    }
 
 
 def evaluate_tasks(

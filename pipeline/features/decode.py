@@ -31,7 +31,7 @@ class ImageFiles:
             archive = self.root.joinpath(*parts[:depth])
             if archive.suffix.lower() == ".zip" and archive.is_file():
                 return self._read_member(archive, "/".join(parts[depth:]))
-        return _read_file(self.root / reference)
+        return read_file(self.root / reference)
 
     def _read_member(self, archive: Path, member: str) -> bytes:
         if archive not in self._archives:
@@ -41,19 +41,31 @@ class ImageFiles:
         return file.read(member)
 
 
-def decode(data: bytes) -> np.ndarray:
-    """RGB pixels, uint8 (3, 224, 224): shorter side resized to 256, the centre 224 x 224 taken.
+def open_rgb(data: bytes) -> Image.Image:
+    """An image file's bytes as an RGB image.
 
-    Equal to torchvision's preset for ImageNet (antialiased bilinear) up to rounding; only what
-    the crop shows is resampled, so that the cost does not depend on how long the longer side is.
     Raises for whatever cannot be decoded, among it images large enough to be a decompression bomb.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # faults in metadata do not matter for the pixels
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(io.BytesIO(data)) as image:
-            pixels = np.asarray(_crop(_to_rgb(image)))
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+            image.load()
+            return to_rgb(image)
+
+
+def crop(image: Image.Image) -> np.ndarray:
+    """RGB pixels, uint8 (3, 224, 224): shorter side resized to 256, the centre 224 x 224 taken.
+
+    Equal to torchvision's preset for ImageNet (antialiased bilinear) up to rounding; only what
+    the crop shows is resampled, so that the cost does not depend on how long the longer side is.
+    """
+    return np.ascontiguousarray(np.asarray(_crop(image)).transpose(2, 0, 1))
+
+
+def decode(data: bytes) -> np.ndarray:
+    """``crop`` of an image file's bytes."""
+    return crop(open_rgb(data))
 
 
 def _crop(image: Image.Image) -> Image.Image:
@@ -65,7 +77,8 @@ def _crop(image: Image.Image) -> Image.Image:
     return image.resize((CROPPED, CROPPED), Image.Resampling.BILINEAR, box=tuple(box.tolist()))
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An image of any mode as RGB, transparency over white."""
     if image.mode == "RGB":
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
@@ -82,7 +95,8 @@ def _from_deep_gray(values: np.ndarray) -> Image.Image:
     return Image.fromarray(np.clip(values * (255 / depth), 0, 255).round().astype(np.uint8))
 
 
-def _read_file(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """The bytes of an image file of no unreasonable size."""
     if not path.is_file():
         raise ValueError(f"no such file as {path}")
     _check_size(path.stat().st_size)

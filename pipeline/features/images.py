@@ -1,20 +1,26 @@
 """Image features of all pairs: decoded by worker processes, encoded by a network, into HDF5."""
 
 import errno
+import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from PIL.Image import Image
+from PIL.Image import new as new_image
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from pipeline.errors import InputError
-from pipeline.features.backbones import Encoder, create
-from pipeline.features.decode import CROPPED, ImageFiles, decode
+from pipeline.features.decode import ImageFiles, open_rgb, read_file, to_rgb
 from pipeline.features.devices import THREADS, pick_device, threads
 from pipeline.sources import digest
 from pipeline.store import Pairs, Provenance, ResumableWriter, resumable_feature_writer
@@ -28,33 +34,105 @@ _OF_THE_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOL
 _SHARD = 1024  # images: no more than these are lost to a kill
 
 
+class ImageEncoder(nn.Module, ABC):
+    """A network in evaluation mode from prepared images to features, float32 (n, dimensions)."""
+
+    def __init__(self, dimensions: int) -> None:
+        super().__init__()
+        self.dimensions = dimensions
+
+    @abstractmethod
+    def prepare(self, image: Image) -> np.ndarray:
+        """An RGB image as the array that ``forward`` takes a batch of; of one shape for all."""
+
+
+def reopen(
+    create: Callable[[], ImageEncoder],
+    facts: Mapping[str, Any],
+    *,
+    device: str = "auto",
+    batch_size: int = 64,
+    mixed_precision: bool = False,
+) -> Callable[[Sequence[Any]], np.ndarray]:
+    """A function from images (paths, bytes or Pillow's) to their features (n, d).
+
+    Raises InputError when the weights are not those that ``facts`` tell of; the function, when an
+    image cannot be read.
+    """
+    encoder = create()
+    check_digest(facts, encoder)
+    target = pick_device(device)
+    encoder = encoder.to(target)
+
+    @threads(THREADS)
+    def encode(images: Sequence[Any]) -> np.ndarray:
+        parts = [np.empty((0, encoder.dimensions), np.float32)]
+        for first in tqdm(range(0, len(images), batch_size), desc="images", disable=None):
+            rows = [encoder.prepare(_opened(x)) for x in images[first : first + batch_size]]
+            pixels = torch.from_numpy(np.stack(rows)).to(target)
+            parts.append(_encode(encoder, pixels, mixed_precision).cpu().numpy())
+        return np.concatenate(parts)
+
+    return encode
+
+
+def digest_of(network: nn.Module) -> str:
+    """The SHA-256 of all numbers of a network."""
+    found = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
+def check_digest(facts: Mapping[str, Any], network: nn.Module) -> None:
+    """InputError unless the network has the weights that the facts of a stored encoder tell of."""
+    if (found := digest_of(network)) != facts["weights"]:
+        raise InputError(
+            "the encoder's weights are not those that the model was trained with: SHA-256 "
+            f"{found[:12]}…, needed {facts['weights'][:12]}…"
+        )
+
+
+def _opened(image: Any) -> Image:
+    if isinstance(image, Image):
+        return to_rgb(image)
+    try:
+        return open_rgb(image if isinstance(image, bytes) else read_file(Path(image)))
+    except Exception as error:  # decoders fail in every way there is; the file is at fault
+        name = "an image" if isinstance(image, bytes) else str(image)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name} cannot be read as an image ({reason:.200})") from None
+
+
 @threads(THREADS)
 def write_image_features(
     pairs: Pairs,
+    create: Callable[[], ImageEncoder],
+    *,
     path: Path | str,
     provenance: Provenance,
-    *,
-    backbone: str,
-    weights: str = "pretrained",
-    layer: str = "",
     batch_size: int = 64,
     workers: int = 1,
     device: str = "auto",
     mixed_precision: bool = False,
     max_undecodable: float = 0.01,
-    seed: int = 0,
-) -> None:
+) -> dict[str, Any]:
     """Write the features (n, d) of the pairs' images; after a kill, those that are not yet kept.
 
-    backbone, weights, layer, seed: see ``backbones.create``; mixed_precision: autocast on a GPU,
-    which moves a feature by less than 1 % of its vector's length. Images that cannot be read are
-    logged and their rows left invalid; InputError where they are more than the share
-    ``max_undecodable`` of those asked for, or all of them.
+    create           gives the encoder
+    mixed_precision  autocast on a GPU, which moves a feature by less than 1 % of its vector's
+                     length
+
+    Images that cannot be read are logged and their rows left invalid; InputError where they are
+    more than the share ``max_undecodable`` of those asked for, or all of them. Returns the facts
+    that ``reopen`` needs.
     """
     references = _references(pairs)
     target = pick_device(device)
-    encoder = create(backbone, weights=weights, layer=layer, seed=seed).to(target)
-    images = _Images(pairs.image_root, references)
+    encoder = create()
+    facts = {"weights": digest_of(encoder)}
+    encoder = encoder.to(target)
+    images = _Images(pairs.image_root, references, encoder.prepare)
     lost = _Lost(len(references), max_undecodable, pairs.image_root)
     shape = (len(references), encoder.dimensions)
     shard = -(-_SHARD // batch_size) * batch_size  # the same batches with and without a kill
@@ -71,7 +149,7 @@ def write_image_features(
             timeout=_STALLED if workers else 0,
             pin_memory=target.type == "cuda",
         )
-        for first, (pixels, faults) in _batches(loader, writer.done, backbone):
+        for first, (pixels, faults) in _batches(loader, writer.done):
             valid = lost.note(references[first : first + len(faults)], faults)
             write(
                 first,
@@ -79,6 +157,7 @@ def write_image_features(
                 valid,
             )
     lost.report()
+    return facts
 
 
 def _references(pairs: Pairs) -> list[str]:
@@ -94,32 +173,38 @@ def _references(pairs: Pairs) -> list[str]:
 
 
 class _Images(Dataset):
-    """Per image its pixels, uint8 (3, 224, 224), and '' or why they could not be had."""
+    """Per image its array as ``prepare`` gives it, and '' or why it could not be had."""
 
-    def __init__(self, root: str, references: Sequence[str]) -> None:
-        self._files, self._references = ImageFiles(root), references
+    def __init__(
+        self, root: str, references: Sequence[str], prepare: Callable[[Image], np.ndarray]
+    ) -> None:
+        self._files, self._references, self._prepare = ImageFiles(root), references, prepare
 
     def __len__(self) -> int:
         return len(self._references)
 
     def __getitem__(self, index: int) -> tuple[Tensor, str]:
         try:
-            return torch.from_numpy(decode(self._files.read(self._references[index]))), ""
+            image = open_rgb(self._files.read(self._references[index]))
+            return torch.from_numpy(self._prepare(image)), ""
         except Exception as error:  # decoders fail in every way there is; the file is at fault
             fault = " ".join(str(error).split()) or type(error).__name__
             if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
                 fault = f"{_MACHINE}{fault}"
-            return torch.zeros(3, CROPPED, CROPPED, dtype=torch.uint8), fault
+            return torch.from_numpy(self._blank), fault
+
+    @cached_property
+    def _blank(self) -> np.ndarray:
+        """What stands in a batch for an image that cannot be read."""
+        return np.zeros_like(self._prepare(new_image("RGB", (256, 256))))
 
 
-def _batches(
-    loader: DataLoader, done: int, name: str
-) -> Iterator[tuple[int, tuple[Tensor, list[str]]]]:
+def _batches(loader: DataLoader, done: int) -> Iterator[tuple[int, tuple[Tensor, list[str]]]]:
     """First row and content of each batch, the rows before ``done`` being there already."""
     if done:
         log.info("going on after %d images that an earlier attempt has kept", done)
     total = done + len(loader.dataset)
-    with tqdm(total=total, initial=done, desc=name, unit="image", mininterval=1) as progress:
+    with tqdm(total=total, initial=done, desc="images", unit="image", mininterval=1) as progress:
         batches = iter(loader)
         while progress.n < total:
             pixels, faults = _next(batches)
@@ -137,7 +222,7 @@ def _next(batches: Iterator[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[str
 
 
 @torch.inference_mode()
-def _encode(encoder: Encoder, pixels: Tensor, mixed_precision: bool) -> Tensor:
+def _encode(encoder: ImageEncoder, pixels: Tensor, mixed_precision: bool) -> Tensor:
     mixed = mixed_precision and pixels.is_cuda
     with torch.autocast(pixels.device.type, torch.float16, enabled=mixed):
         return encoder(pixels)

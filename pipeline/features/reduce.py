@@ -1,7 +1,7 @@
 """Principal component analysis in one streaming pass, fitted on each split's database alone."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from pipeline.arrays import write_arrays
 from pipeline.errors import InputError
 from pipeline.features.devices import pick_device
 from pipeline.store import Features, Provenance, Split, feature_writer, open_features, read_splits
@@ -37,6 +38,7 @@ def write_pca(
     *,
     components: int,
     device: str,
+    axes: Sequence[Path | str] = (),
 ) -> None:
     """Write the features (n, d) projected on their principal components, (seeds, n, components).
 
@@ -57,11 +59,21 @@ def write_pca(
         fits = _fits(features, databases, origin, kept)
         shape = (len(splits), len(features), kept)
         with feature_writer(path, shape, provenance) as writer:
-            for number, (mean, axes) in enumerate(fits):
+            for number, (mean, directions) in enumerate(fits):
+                found = {"mean": (origin + mean).cpu(), "axes": directions.cpu().contiguous()}
+                if axes:
+                    write_arrays(axes[number], {k: v.numpy() for k, v in found.items()})
                 for rows, block in _blocks(features, target, f"seed {number}"):
-                    projected = (block - (origin + mean)) @ axes
+                    projected = (block - (origin + mean)) @ directions
                     projected[~torch.from_numpy(features.valid[rows])] = 0
                     writer.write(rows, projected.cpu().numpy(), features.valid[rows], seed=number)
+
+
+def project(x: np.ndarray, fitted: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Features (n, d) on the axes that ``write_pca`` kept of one seed, float32 (n, components)."""
+    mean, axes = (torch.from_numpy(fitted[name]) for name in ("mean", "axes"))
+    blocks = torch.from_numpy(x).to(torch.float64).split(_BLOCK)
+    return torch.cat([((block - mean) @ axes).float() for block in blocks]).numpy()
 
 
 def _fits(

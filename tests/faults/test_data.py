@@ -14,7 +14,7 @@ from pipeline import cli, datasets, store
 from pipeline.datasets import _members
 from pipeline.errors import CollapseError, InputError
 from pipeline.evaluation import evaluate
-from pipeline.features import backbones
+from pipeline.features.kinds import backbone
 from pipeline.methods import available, create
 from pipeline.store import Codes, Provenance, Split
 
@@ -236,7 +236,7 @@ def test_code_in_a_weights_file_is_never_run(tmp_path, form):
     else:
         torch.save({"features.0.weight": Evil(tmp_path / "run")}, file)
     with pytest.raises(InputError, match="not a readable state dict"):
-        backbones.create("squeezenet1_1", weights=str(file))
+        backbone.create(backbone="squeezenet1_1", weights=str(file))
     assert not (tmp_path / "run").exists()
 
 

@@ -14,6 +14,7 @@ import pytest
 from pipeline import cli, store
 from pipeline.errors import InputError
 from pipeline.features import decode, images
+from pipeline.features.encode import write_features
 from pipeline.files import write_text
 from pipeline.methods import create
 from pipeline.store import Pairs, Provenance
@@ -150,12 +151,12 @@ def test_a_read_only_folder_is_one_sentence(mine, tiny_disk, capsys):
 def test_an_unwritable_cache_of_weights_is_one_sentence(tiny_disk, monkeypatch):
     import torch
 
-    from pipeline.features import backbones
+    from pipeline.features.kinds import backbone
 
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tiny_disk / "hub"))
     remount(tiny_disk, "ro")
     with pytest.raises((InputError, OSError)) as caught:
-        backbones.create("squeezenet1_1", weights="pretrained")
+        backbone.create(backbone="squeezenet1_1", weights="pretrained")
     assert str(tiny_disk) in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -184,7 +185,7 @@ def test_too_many_open_files_is_one_sentence(mine, limit):
     """With so few handles a stage either manages or says so."""
     code = (
         "import resource, sys; from pipeline import cli, store, datasets\n"
-        "import pipeline.features.given, pipeline.datasets.features\n"
+        "import pipeline.features.kinds.given, pipeline.datasets.features\n"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))\n"
         "spare = [open('/dev/null') for _ in range(2)]\n"
         "sys.exit(cli.main(sys.argv[1:]))"
@@ -212,9 +213,9 @@ def test_a_machine_that_fails_to_read_is_not_taken_for_a_bad_image(tmp_path, mon
     monkeypatch.setattr(decode.ImageFiles, "read", read)
     some = Pairs(["a"] * 200, np.ones((200, 1)), ["x"], [f"{i}.jpg" for i in range(200)], tmp_path)
     with pytest.raises(OSError, match=r"0\.jpg: cannot be read now: ") as caught:
-        images.write_image_features(
-            some, tmp_path / "f.h5", Provenance("t"),
-            backbone="squeezenet1_1", weights="untrained", device="cpu", workers=0,
+        write_features(
+            some, "image", tmp_path / "f.h5", Provenance("t"),
+            kind="backbone", backbone="squeezenet1_1", weights="untrained", device="cpu", workers=0,
             max_undecodable=1.0,
         )  # fmt: skip
     assert os.strerror(number) in str(caught.value) and "\n" not in str(caught.value)

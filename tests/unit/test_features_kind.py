@@ -8,9 +8,13 @@ import scipy.sparse
 
 from pipeline import datasets, store
 from pipeline.errors import InputError
-from pipeline.features.given import write_given_features
+from pipeline.features.kinds.given import write as write_given_features
 
 N = 20
+
+
+def give(pairs, view, path):
+    write_given_features(pairs, view=view, path=path, provenance=store.Provenance("encode"))
 
 
 def arrays(**changes):
@@ -51,7 +55,7 @@ def test_every_form_gives_the_same_pairs_and_features(tmp_path, suffix):
     assert list(pairs.partition) == ["query"] * 4 + ["database"] * 6 + ["train"] * 10
     for view in ("image", "text"):
         out = tmp_path / "out.h5"
-        write_given_features(pairs, view, out, store.Provenance("encode"))
+        give(pairs, view, out)
         with store.open_features(out) as features:
             assert features.valid.all()
             np.testing.assert_array_equal(
@@ -67,7 +71,7 @@ def test_split_as_matlab_cells_is_understood(tmp_path):
 
 def test_sparse_matlab_arrays_are_understood(tmp_path):
     pairs = load(tmp_path, ".mat", text=scipy.sparse.csc_matrix(np.eye(N, 3)))
-    write_given_features(pairs, "text", tmp_path / "out.h5", store.Provenance("encode"))
+    give(pairs, "text", tmp_path / "out.h5")
     with store.open_features(tmp_path / "out.h5") as features:
         np.testing.assert_array_equal(features.rows(slice(0, N)), np.eye(N, 3))
 
@@ -83,7 +87,7 @@ def test_matlab_7_3_files_are_read_with_their_axes_turned(tmp_path):
             file[name] = value.T
     pairs = datasets.load("features", tmp_path, file="a.mat")
     np.testing.assert_array_equal(pairs.labels, np.vstack([given["L_tr"], given["L_te"]]))
-    write_given_features(pairs, "image", tmp_path / "out.h5", store.Provenance("encode"))
+    give(pairs, "image", tmp_path / "out.h5")
     with store.open_features(tmp_path / "out.h5") as features:
         both = np.vstack([given["I_tr"], given["I_te"]])
         np.testing.assert_array_equal(features.rows(slice(0, 11)), both)
@@ -93,7 +97,7 @@ def test_wiki_can_be_used_as_it_stands(shared, tmp_path):
     pairs = datasets.load("features", shared / "data" / "wiki", file="wiki.mat")
     assert pairs.labels.shape == (2866, 10) and (pairs.labels.sum(axis=1) == 1).all()
     assert list(pairs.partition) == ["database"] * 2173 + ["query"] * 693
-    write_given_features(pairs, "image", tmp_path / "image.h5", store.Provenance("encode"))
+    give(pairs, "image", tmp_path / "image.h5")
     truth = scipy.io.loadmat(pairs.source)
     with store.open_features(tmp_path / "image.h5") as features:
         rows = features.rows(slice(2170, 2180))
@@ -118,7 +122,7 @@ def test_large_hdf5_is_read_by_blocks(tmp_path, monkeypatch):
         tmp_path, ".h5", image=np.zeros((n, 2), np.float32), text=np.zeros((n, 2)),
         labels=np.ones((n, 1)), split=split, train=None,
     )  # fmt: skip
-    write_given_features(pairs, "image", tmp_path / "out.h5", store.Provenance("encode"))
+    give(pairs, "image", tmp_path / "out.h5")
     assert len(asked) > 2 and max(s.stop - s.start for s in asked) <= 8192
 
 
@@ -152,7 +156,7 @@ def test_values_that_are_not_finite_are_named_by_row(tmp_path, value):
     text[7, 1] = value
     pairs = load(tmp_path, text=text)
     with pytest.raises(InputError, match="row 7"):
-        write_given_features(pairs, "text", tmp_path / "out.h5", store.Provenance("encode"))
+        give(pairs, "text", tmp_path / "out.h5")
     assert not (tmp_path / "out.h5").exists()
 
 

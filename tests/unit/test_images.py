@@ -24,11 +24,17 @@ from PIL import Image
 from torchvision.models import AlexNet_Weights, get_model
 
 from pipeline.errors import InputError
-from pipeline.features import backbones, decode, images
+from pipeline.features import decode, images
+from pipeline.features.encode import write_features
+from pipeline.features.kinds import backbone
 from pipeline.store import Pairs, Provenance, open_features
 
 MADE = Provenance("test")
 SQUEEZENET = {"backbone": "squeezenet1_1", "weights": "untrained", "device": "cpu"}
+
+
+def write_images(pairs, path, provenance, **options):
+    write_features(pairs, "image", path, provenance, kind="backbone", **options)
 
 
 def picture(size=(60, 40), mode="RGB", seed=0):
@@ -82,10 +88,8 @@ def test_decoding_equals_torchvisions_preset_up_to_one_gray_level(size):
     image = picture(size)
     expected = AlexNet_Weights.IMAGENET1K_V1.transforms()(image)
     pixels = torch.from_numpy(decode.decode(encoded(image)))
-    encoder = backbones.create("squeezenet1_1", weights="untrained")
-    levels = (encoder.scale(pixels[None])[0] - expected) * torch.tensor(backbones.STD)[
-        :, None, None
-    ]
+    encoder = backbone.create(backbone="squeezenet1_1", weights="untrained")
+    levels = (encoder.scale(pixels[None])[0] - expected) * torch.tensor(backbone.STD)[:, None, None]
     assert (levels * 255).abs().max() < 1.01
 
 
@@ -148,9 +152,7 @@ def test_undecodable_images_are_counted_named_and_left_out(case, folder, tmp_pat
     (folder / "3.jpg").write_bytes(UNDECODABLE[case])
     pairs = pairs_of(folder, [f"{i}.jpg" for i in range(12)])
     with caplog.at_level(logging.WARNING):
-        images.write_image_features(
-            pairs, tmp_path / "f.h5", MADE, **SQUEEZENET, workers=0, max_undecodable=0.1
-        )
+        write_images(pairs, tmp_path / "f.h5", MADE, **SQUEEZENET, workers=0, max_undecodable=0.1)
     features, valid = features_of(tmp_path / "f.h5")
     assert valid.tolist() == [row != 3 for row in range(12)]
     assert not features[3].any()
@@ -164,9 +166,7 @@ def test_more_undecodable_images_than_allowed_are_an_error_that_names_them(folde
         (folder / f"{number}.jpg").write_bytes(b"not an image")
     pairs = pairs_of(folder, [f"{i}.jpg" for i in range(12)])
     with pytest.raises(InputError, match=r"2 of 12 .*'2\.jpg' \(.*'5\.jpg' \(") as caught:
-        images.write_image_features(
-            pairs, tmp_path / "f.h5", MADE, **SQUEEZENET, workers=0, max_undecodable=0.1
-        )
+        write_images(pairs, tmp_path / "f.h5", MADE, **SQUEEZENET, workers=0, max_undecodable=0.1)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.glob("*f.h5*")) == []
 
@@ -175,14 +175,12 @@ def test_more_undecodable_images_than_allowed_are_an_error_that_names_them(folde
 def test_all_images_missing_is_an_error_that_says_where_they_were_expected(folder, tmp_path, share):
     pairs = pairs_of(folder, [f"none/{i}.jpg" for i in range(3)])
     with pytest.raises(InputError, match=f"expected in {folder}"):
-        images.write_image_features(
-            pairs, tmp_path / "f.h5", MADE, **SQUEEZENET, workers=0, max_undecodable=share
-        )
+        write_images(pairs, tmp_path / "f.h5", MADE, **SQUEEZENET, workers=0, max_undecodable=share)
     pairs.image_root = str(tmp_path / "nowhere")
     with pytest.raises(InputError, match="nowhere, which is not there"):
-        images.write_image_features(pairs, tmp_path / "f.h5", MADE, **SQUEEZENET)
+        write_images(pairs, tmp_path / "f.h5", MADE, **SQUEEZENET)
     with pytest.raises(InputError, match="has no images"):
-        images.write_image_features(pairs_of(folder, []), tmp_path / "f.h5", MADE, **SQUEEZENET)
+        write_images(pairs_of(folder, []), tmp_path / "f.h5", MADE, **SQUEEZENET)
 
 
 def test_images_in_an_archive_and_with_odd_names_are_read_in_place(folder, tmp_path):
@@ -194,7 +192,7 @@ def test_images_in_an_archive_and_with_odd_names_are_read_in_place(folder, tmp_p
             (folder / name).write_bytes(data)
     before = sorted(folder.iterdir())
     references = [f"all.zip/deep/{name}" for name in names] + names
-    images.write_image_features(
+    write_images(
         pairs_of(folder, references), tmp_path / "f.h5", MADE, **SQUEEZENET, workers=2, batch_size=3
     )
     features, valid = features_of(tmp_path / "f.h5")
@@ -234,8 +232,8 @@ def test_a_reference_that_cannot_be_read_says_why(folder, monkeypatch, reference
 )
 @pytest.mark.parametrize("layer", ["fc7", "fc7_before_relu"])
 def test_fc7_equals_a_plain_forward_with_a_hook(name, fc7, layer):
-    encoder = backbones.create(name, weights="untrained", layer=layer, seed=3)
-    plain = backbones._untrained(name, 3).eval()
+    encoder = backbone.create(backbone=name, weights="untrained", layer=layer, seed=3)
+    plain = backbone._untrained(name, 3).eval()
     seen = []
     plain.classifier[fc7].register_forward_hook(lambda *args: seen.append(args[2].clone()))
     batch = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
@@ -250,7 +248,7 @@ def test_fc7_equals_a_plain_forward_with_a_hook(name, fc7, layer):
 
 def test_untrained_weights_are_determined_by_the_seed_alone():
     first, again, other = (
-        backbones.create("squeezenet1_1", weights="untrained", seed=seed).state_dict()
+        backbone.create(backbone="squeezenet1_1", weights="untrained", seed=seed).state_dict()
         for seed in (1, 1, 2)
     )
     key = "network.features.0.weight"
@@ -262,7 +260,7 @@ def test_a_weights_file_of_the_trunk_alone_is_enough_and_gives_its_features(tmp_
     plain = get_model("squeezenet1_1").eval()
     file = tmp_path / "trunk.pth"
     torch.save({k: v for k, v in plain.state_dict().items() if "classifier" not in k}, file)
-    encoder = backbones.create("squeezenet1_1", weights=str(file))
+    encoder = backbone.create(backbone="squeezenet1_1", weights=str(file))
     batch = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
     with torch.inference_mode():
         expected = plain.features(encoder.scale(batch)).mean((2, 3))
@@ -277,7 +275,7 @@ def test_weights_that_do_not_fit_are_an_error_in_one_sentence(tmp_path):
         if weights is not None:
             torch.save(weights, file)
         with pytest.raises(InputError) as caught:
-            backbones.create(name, weights=str(file))
+            backbone.create(backbone=name, weights=str(file))
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
@@ -295,9 +293,9 @@ def test_weights_that_do_not_fit_are_an_error_in_one_sentence(tmp_path):
 
 def test_unknown_backbones_and_layers_are_errors_that_list_the_known_ones():
     with pytest.raises(InputError, match="'resnet'; there are alexnet, vgg19, squeezenet1_1"):
-        backbones.create("resnet")
+        backbone.create(backbone="resnet")
     with pytest.raises(InputError, match="'fc9'; there are fc7, fc7_before_relu"):
-        backbones.create("alexnet", weights="untrained", layer="fc9")
+        backbone.create(backbone="alexnet", weights="untrained", layer="fc9")
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -325,11 +323,11 @@ def hub(tmp_path, monkeypatch):
 
 def serve(monkeypatch, served, port, digest=None):
     torch.save(get_model("squeezenet1_1").state_dict(), served / "w.pth")
-    digest = digest or backbones.sha256(served / "w.pth")[:8]
+    digest = digest or backbone.sha256(served / "w.pth")[:8]
     file = (served / "w.pth").rename(served / f"squeezenet-{digest}.pth")
     trained = type("Trained", (), {"url": f"http://127.0.0.1:{port}/{file.name}"})
-    fake = backbones.Backbone(trained, 512, backbones.BACKBONES["squeezenet1_1"].layers)
-    monkeypatch.setitem(backbones.BACKBONES, "squeezenet1_1", fake)
+    fake = backbone.Backbone(trained, 512, backbone.BACKBONES["squeezenet1_1"].layers)
+    monkeypatch.setitem(backbone.BACKBONES, "squeezenet1_1", fake)
     return file
 
 
@@ -337,24 +335,24 @@ def test_pretrained_weights_are_downloaded_once_and_checked(hub, tmp_path):
     served = hub()
     expected = torch.load(served, weights_only=True)["features.0.weight"]
     for _ in range(2):
-        encoder = backbones.create("squeezenet1_1")
+        encoder = backbone.create(backbone="squeezenet1_1")
         assert torch.equal(encoder.state_dict()["network.features.0.weight"], expected)
         served.unlink(missing_ok=True)
     (copy,) = (tmp_path / "hub" / "checkpoints").iterdir()
     copy.write_bytes(copy.read_bytes()[:-1])
     with pytest.raises(InputError, match="damaged, its SHA-256 does not start with"):
-        backbones.create("squeezenet1_1")
+        backbone.create(backbone="squeezenet1_1")
 
 
 def test_weights_with_a_wrong_digest_or_out_of_reach_end_in_one_sentence(hub, tmp_path):
     served = hub(digest="00000000")
     with pytest.raises(InputError, match=r"could not be fetched from .*invalid hash value"):
-        backbones.create("squeezenet1_1")
+        backbone.create(backbone="squeezenet1_1")
     served.unlink()
     with pytest.raises(
         InputError, match=r"could not be fetched from .*404.*by hand into"
     ) as caught:
-        backbones.create("squeezenet1_1")
+        backbone.create(backbone="squeezenet1_1")
     assert str(tmp_path / "hub" / "checkpoints") in str(caught.value)
     assert list((tmp_path / "hub" / "checkpoints").iterdir()) == []
 
@@ -366,7 +364,7 @@ def test_features_do_not_depend_on_batches_or_workers(folder, tmp_path):
     pairs = pairs_of(folder, [f"{i}.jpg" for i in range(12)])
     runs = [(64, 0), (5, 1), (1, 2)]
     for number, (batch_size, workers) in enumerate(runs):
-        images.write_image_features(
+        write_images(
             pairs,
             tmp_path / f"{number}.h5",
             MADE,
@@ -391,7 +389,7 @@ def extract_and_die(pairs, path, batches):
 
     images._SHARD, images._encode = 4, encode
     torch.set_num_threads(1)
-    images.write_image_features(pairs, path, MADE, **SQUEEZENET, **SHARDED)
+    write_images(pairs, path, MADE, **SQUEEZENET, **SHARDED)
 
 
 SHARDED = {"workers": 0, "batch_size": 2, "max_undecodable": 0.5}
@@ -422,14 +420,14 @@ def killed_after(batches, pairs, path):
 def test_a_kill_costs_one_shard_and_changes_no_byte(
     batches, kept, sharded, tmp_path, monkeypatch, caplog
 ):
-    images.write_image_features(sharded, tmp_path / "whole.h5", MADE, **SQUEEZENET, **SHARDED)
+    write_images(sharded, tmp_path / "whole.h5", MADE, **SQUEEZENET, **SHARDED)
     killed_after(batches, sharded, tmp_path / "f.h5")
     assert not (tmp_path / "f.h5").exists()
     rows, encode = [], images._encode
     monkeypatch.setattr(images, "_encode", lambda *a: rows.append(len(a[1])) or encode(*a))
     caplog.clear()
     with caplog.at_level(logging.INFO):
-        images.write_image_features(sharded, tmp_path / "f.h5", MADE, **SQUEEZENET, **SHARDED)
+        write_images(sharded, tmp_path / "f.h5", MADE, **SQUEEZENET, **SHARDED)
     assert sum(rows) == 12 - kept
     assert ("going on after 8 images" in caplog.text) == (kept == 8)
     assert "1 of 12 images cannot be read" in caplog.text
@@ -449,7 +447,7 @@ def test_what_was_kept_of_something_else_is_not_gone_on_from(
         (tmp_path / ".f.h5.kept.json").write_text("{")
     made = Provenance("test", {"layer": "other"}) if change == "provenance" else MADE
     with caplog.at_level(logging.INFO):
-        images.write_image_features(sharded, tmp_path / "f.h5", made, **SQUEEZENET, **SHARDED)
+        write_images(sharded, tmp_path / "f.h5", made, **SQUEEZENET, **SHARDED)
     assert "going on after" not in caplog.text
     assert features_of(tmp_path / "f.h5")[1].sum() == 11
 
@@ -461,7 +459,7 @@ def test_two_extractions_of_one_file_at_once_do_the_work_once(sharded, tmp_path,
     with ThreadPoolExecutor(2) as pool:
         runs = [
             pool.submit(
-                images.write_image_features,
+                write_images,
                 *(sharded, tmp_path / "f.h5", MADE),
                 **(SQUEEZENET | SHARDED),
             )
@@ -480,9 +478,9 @@ def test_nothing_is_kept_of_an_extraction_that_had_too_many_unreadable_images(
     (folder / "9.jpg").write_bytes(b"")
     options = SQUEEZENET | SHARDED | {"max_undecodable": 0.1}
     with pytest.raises(InputError, match="2 of 12"):
-        images.write_image_features(sharded, tmp_path / "f.h5", MADE, **options)
+        write_images(sharded, tmp_path / "f.h5", MADE, **options)
     (folder / "1.jpg").write_bytes(data)
-    images.write_image_features(sharded, tmp_path / "f.h5", MADE, **options)
+    write_images(sharded, tmp_path / "f.h5", MADE, **options)
     assert features_of(tmp_path / "f.h5")[1].sum() == 11
 
 
@@ -492,7 +490,7 @@ def test_features_do_not_depend_on_the_number_of_threads(folder, tmp_path):
     before = torch.get_num_threads()
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        images.write_image_features(pairs, tmp_path / f"{threads}", MADE, **SQUEEZENET, workers=0)
+        write_images(pairs, tmp_path / f"{threads}", MADE, **SQUEEZENET, workers=0)
         assert torch.get_num_threads() == threads
     torch.set_num_threads(before)
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
@@ -500,7 +498,7 @@ def test_features_do_not_depend_on_the_number_of_threads(folder, tmp_path):
 
 def test_half_precision_moves_a_feature_vector_by_less_than_a_hundredth(shared):
     weights = shared / "data" / "weights" / "squeezenet1_1_features.pth"
-    encoder = backbones.create("squeezenet1_1", weights=str(weights))
+    encoder = backbone.create(backbone="squeezenet1_1", weights=str(weights))
     files = sorted((shared / "data" / "coco-mini" / "val2017").glob("*.jpg"))[:8]
     batch = torch.from_numpy(np.stack([decode.decode(file.read_bytes()) for file in files]))
     with torch.inference_mode():
@@ -550,7 +548,7 @@ def test_trained_features_of_real_images_find_their_category_better_than_untrain
     weights = {"trained": shared / "data" / "weights" / "squeezenet1_1_features.pth"}
     precision = {}
     for name in ("trained", "untrained"):
-        images.write_image_features(
+        write_images(
             pairs,
             tmp_path / f"{name}.h5",
             MADE,
@@ -583,11 +581,9 @@ class Thumbnail(torch.nn.Module):
 @pytest.mark.long
 def test_memory_stays_flat_over_twenty_thousand_images(folder, tmp_path, monkeypatch):
     encoder = Thumbnail()
-    monkeypatch.setattr(images, "create", lambda *args, **options: encoder)
+    monkeypatch.setattr(backbone, "create", lambda *, backbone: encoder)
     pairs = pairs_of(folder, [f"{i % 12}.jpg" for i in range(20_000)])
-    images.write_image_features(
-        pairs, tmp_path / "f.h5", MADE, backbone="alexnet", workers=1, device="cpu"
-    )
+    write_images(pairs, tmp_path / "f.h5", MADE, backbone="alexnet", workers=1, device="cpu")
     early, late = max(encoder.memory[:60]), max(encoder.memory[-60:])
     assert len(encoder.memory) > 300
     assert late - early < 30 * 2**20

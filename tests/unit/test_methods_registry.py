@@ -20,10 +20,10 @@ class FirstColumns(Hasher):
     def _fit(self, image, text):
         self.fitted_ = True
 
-    def _encode_image(self, x):
+    def _project_image(self, x):
         return x[:, : self.bits] > self.above
 
-    _encode_text = _encode_image
+    _project_text = _project_image
 """
 
 

@@ -8,7 +8,7 @@ import pytest
 from pipeline import datasets, store
 from pipeline.datasets._sift import sift_bow
 from pipeline.errors import InputError
-from pipeline.features.given import write_sift_features
+from pipeline.features.kinds.sift_bow import write as write_sift_features
 
 TOP_10 = [
     "sky",
@@ -159,7 +159,9 @@ def write_bow(folder, rows=BOW, tail=" "):
 @pytest.mark.parametrize("tail", [" ", "", " 3 4"])
 def test_sift_words_of_the_kept_rows_become_features(tmp_path, tail):
     write_bow(make(tmp_path), tail=tail)
-    write_sift_features(load(tmp_path), tmp_path / "out.h5", store.Provenance("encode"))
+    write_sift_features(
+        load(tmp_path), path=tmp_path / "out.h5", provenance=store.Provenance("encode")
+    )
     with store.open_features(tmp_path / "out.h5") as features:
         assert features.valid.all()
         np.testing.assert_array_equal(features.rows(slice(0, 4)), BOW[:4])
@@ -204,4 +206,4 @@ def test_sift_words_are_streamed_out_of_an_archive(tmp_path, monkeypatch):
 def test_sift_words_are_refused_for_other_data_sets(tmp_path):
     pairs = store.Pairs(ids=["im1"], labels=np.ones((1, 1)), label_names=["a"])
     with pytest.raises(InputError, match="NUS-WIDE only"):
-        write_sift_features(pairs, tmp_path / "out.h5", store.Provenance("encode"))
+        write_sift_features(pairs, path=tmp_path / "out.h5", provenance=store.Provenance("encode"))

@@ -13,8 +13,8 @@ from huggingface_hub import constants
 from transformers import BertModel
 
 from pipeline.errors import InputError
-from pipeline.features import text, text_encoders
 from pipeline.features.captions import draw_captions
+from pipeline.features.kinds import transformer
 from pipeline.store import Pairs, Provenance, open_features
 
 MADE = Provenance("test")
@@ -39,7 +39,7 @@ def drawn_pairs(count, per_pair=3, longest=20):
 
 
 def features_of(pairs, path, **options):
-    text.write_caption_features(pairs, path, MADE, **options)
+    transformer.write(pairs, path=path, provenance=MADE, **options)
     with open_features(path) as features:
         assert features.valid.all()
         return features.rows(slice(None))
@@ -48,7 +48,7 @@ def features_of(pairs, path, **options):
 def test_features_are_in_pair_order_and_do_not_depend_on_the_batches(tmp_path, monkeypatch):
     pairs = drawn_pairs(50)
     together = features_of(pairs, tmp_path / "a.h5", **TINY, batch_size=50)
-    monkeypatch.setattr(text, "_WINDOW", 16)
+    monkeypatch.setattr(transformer, "_WINDOW", 16)
     alone = features_of(pairs, tmp_path / "b.h5", **TINY, batch_size=1)
     assert np.abs(together - alone).max() < 1e-5
     assert len(np.unique(together.round(3), axis=0)) > 40
@@ -66,7 +66,7 @@ def test_the_caption_is_drawn_by_its_seed_alone_and_every_caption_can_be():
 def test_pooling_equals_a_plain_forward_of_one_caption(tmp_path, pooling):
     pairs = drawn_pairs(4, per_pair=1)
     found = features_of(pairs, tmp_path / "t.h5", model=MINILM, pooling=pooling, device="cpu")
-    tokenizer, network = text_encoders.trained(MINILM)
+    tokenizer, network = transformer.trained(MINILM)
     for row, (caption,) in zip(found, pairs.captions, strict=True):
         with torch.inference_mode():
             output = network(**tokenizer(caption, return_tensors="pt"))
@@ -90,9 +90,9 @@ def test_long_captions_are_cut_and_empty_ones_encoded(tmp_path):
 
 
 def test_untrained_bert_has_berts_architecture_and_the_seeds_weights():
-    captions = [" ".join(WORDS)]
-    make = text_encoders.untrained
-    networks = [make(captions, layers=3, width=128, seed=seed)[1] for seed in (1, 1, 2)]
+    pieces = transformer.word_pieces([" ".join(WORDS)])
+    make = transformer.untrained
+    networks = [make(pieces, layers=3, width=128, seed=seed)[1] for seed in (1, 1, 2)]
     first, again, other = (network.state_dict() for network in networks)
     assert isinstance(networks[0], BertModel)
     assert networks[0].config.num_hidden_layers == 3
@@ -103,11 +103,10 @@ def test_untrained_bert_has_berts_architecture_and_the_seeds_weights():
 
 def test_word_pieces_do_not_depend_on_the_order_of_captions_and_leave_no_word_unknown():
     captions = ["A dog, a dog and a Straße.", "Two cats... 漢字 naïve"]
-    pieces = text_encoders.word_pieces(captions, 3)
-    assert pieces == text_encoders.word_pieces(captions[::-1], 3)
-    assert list(pieces.values()) == list(range(len(pieces)))
-    assert list(pieces)[5:8] == [".", "a", "dog"]  # used four, two and two times
-    tokenizer, _ = text_encoders.untrained(captions, layers=1, width=64, seed=0)
+    pieces = transformer.word_pieces(captions, 3)
+    assert pieces == transformer.word_pieces(captions[::-1], 3)
+    assert pieces[5:8] == [".", "a", "dog"]  # used four, two and two times
+    tokenizer, _ = transformer.untrained(pieces, layers=1, width=64, seed=0)
     assert tokenizer.unk_token_id not in tokenizer(captions[1])["input_ids"]
     assert tokenizer.tokenize("a dog") == ["a", "dog"]
 
@@ -115,7 +114,7 @@ def test_word_pieces_do_not_depend_on_the_order_of_captions_and_leave_no_word_un
 @pytest.mark.parametrize(("layers", "width"), [(0, 64), (1, 0), (1, 100), (1, -64)])
 def test_an_impossible_size_is_an_error(layers, width):
     with pytest.raises(InputError, match=f"not {layers} layers of width {width}"):
-        text_encoders.untrained(["a"], layers=layers, width=width, seed=0)
+        transformer.untrained(["a"], layers=layers, width=width, seed=0)
 
 
 # --- errors -------------------------------------------------------------------------------------
@@ -137,18 +136,18 @@ def test_a_hub_out_of_reach_is_an_error_that_names_model_revision_and_cache(tmp_
 def test_what_is_no_model_is_an_error(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no usable text encoder"):
-        text_encoders.trained(str(tmp_path / "empty"))
+        transformer.trained(str(tmp_path / "empty"))
     (tmp_path / "empty" / "config.json").write_text(json.dumps({"model_type": "nothing"}))
     with pytest.raises(InputError, match="holds no usable text encoder"):
-        text_encoders.trained(str(tmp_path / "empty"))
+        transformer.trained(str(tmp_path / "empty"))
     shutil.copytree(MINILM, tmp_path / "cut")
     weights = tmp_path / "cut" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(InputError, match="holds no usable text encoder") as caught:
-        text_encoders.trained(str(tmp_path / "cut"))
+        transformer.trained(str(tmp_path / "cut"))
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="neither a folder nor the name"):
-        text_encoders.trained(str(tmp_path / "absent" / "folder"))
+        transformer.trained(str(tmp_path / "absent" / "folder"))
 
 
 def test_pairs_without_captions_are_an_error(tmp_path):

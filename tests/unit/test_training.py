@@ -148,10 +148,10 @@ class Mine(Hasher):
     def _fit(self, image, text):
         self.report(device=getattr(self, "device", "none"))
 
-    def _encode_image(self, x):
+    def _project_image(self, x):
         return (torch.as_tensor(x[:, : self.bits]) > self.strength).numpy()
 
-    _encode_text = _encode_image
+    _project_text = _project_image
 """
 
 

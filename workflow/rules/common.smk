@@ -1,6 +1,7 @@
 # Names that all rules share. What they mean is decided in pipeline/plan.py.
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from snakemake.exceptions import WorkflowError
 
 from pipeline import datasets, plan
 from pipeline.errors import InputError
-from pipeline.features.encode import encoder_module
 from pipeline.results import record
 from pipeline.sources import sources, uses
 from pipeline.tether import run_jobs_here
@@ -26,6 +26,7 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 RAW, ARTEFACTS, RESULTS = config["raw"], config["artefacts"], config["results"]
+CELL = f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}"
 
 
 wildcard_constraints:
@@ -114,7 +115,7 @@ def kind_of_encoder(encoder):
 
 
 def module_of_encoder(encoder):
-    return encoder_module(kind_of_encoder(encoder))
+    return f"pipeline.features.kinds.{kind_of_encoder(encoder)}"
 
 
 def method_module(method):
@@ -128,10 +129,44 @@ def encoded(w, view):
 
 
 def view_of(w, view):
-    """The features of one view as the methods see them: the images may have gone through PCA."""
-    if view == "image" and "image_pca" in config["features"][w.features]:
-        return f"{ARTEFACTS}/{w.dataset}/{w.features}/{w.split}/image-pca.h5"
+    """The features of one view as the methods see them, after the PCA where there is one."""
+    if f"{view}_pca" in config["features"][w.features]:
+        return f"{ARTEFACTS}/{w.dataset}/{w.features}/{w.split}/{view}-pca.h5"
     return encoded(w, view)
+
+
+def about_views(w):
+    """What a model needs of its features: the encoders, and the axes of a PCA for each seed."""
+    place, entry = f"{ARTEFACTS}/{w.dataset}", config["features"][w.features]
+    found = {f"{v}_encoder": f"{place}/{v}/{entry[v]}.json" for v in ("image", "text")}
+    for view in ("image", "text"):
+        if f"{view}_pca" in entry:
+            found[f"{view}_axes"] = pca_axes(f"{place}/{w.features}/{w.split}", view)
+    return found
+
+
+def model_files(*names):
+    """Files of the models of a cell, one folder a seed; none when models are not kept."""
+    seeds = config["seeds"] if config["keep_models"] else []
+    return [f"{CELL}/models/{seed}/{name}" for seed in seeds for name in names]
+
+
+def model_arguments(w, input):
+    """How the train stage is told where models belong, and what they need of their features."""
+    if not config["keep_models"]:
+        return ""
+    words = ["--models", CELL.format(**w)]
+    words[1] += "/models"
+    for name in about_views(w):
+        files = input[name]
+        words += [f"--{name.replace('_', '-')}"]
+        words += [files] if isinstance(files, str) else files
+    return shlex.join(words)
+
+
+def pca_axes(folder, view):
+    """The axes of a PCA, one file a seed."""
+    return [f"{folder}/{view}-pca/{seed}.safetensors" for seed in config["seeds"]]
 
 
 def is_table(experiment):

@@ -30,7 +30,10 @@ for drawn in (d for d in config["datasets"] if drawing(d) is not None):
         input:
             code=sources("pipeline.datasets", datasets.drawer(kind_of(drawn)).__name__),
         output:
-            [f"{raw_folder(drawn)}/{name}" for name in datasets.drawer(kind_of(drawn)).DRAWS],
+            [
+                f"{raw_folder(drawn)}/{name}"
+                for name in datasets.drawer(kind_of(drawn)).DRAWS
+            ],
         log:
             f"logs/draw/{drawn}.log",
         conda:

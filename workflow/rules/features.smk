@@ -1,4 +1,4 @@
-# pairs.h5 -> features of each view -> split.h5 -> PCA of the images
+# pairs.h5 -> features of each view -> split.h5 -> PCA of a view
 
 
 rule encode:
@@ -7,7 +7,8 @@ rule encode:
         raw=lambda w: raw_for(w.dataset, w.encoder),
         code=lambda w: sources("pipeline.features.encode", module_of_encoder(w.encoder)),
     output:
-        f"{ARTEFACTS}/{{dataset}}/{{view}}/{{encoder}}.h5",
+        features=f"{ARTEFACTS}/{{dataset}}/{{view}}/{{encoder}}.h5",
+        about=f"{ARTEFACTS}/{{dataset}}/{{view}}/{{encoder}}.json",
     log:
         "logs/encode/{dataset}/{view}-{encoder}.log",
     conda:
@@ -22,7 +23,8 @@ rule encode:
         device=config["device"],
     shell:
         "python -m pipeline encode {wildcards.view} --pairs {input.pairs:q}"
-        " --options {params.options:q} --device {params.device} --out {output:q} --log {log:q}"
+        " --options {params.options:q} --device {params.device} --out {output.features:q}"
+        " --about {output.about:q} --log {log:q}"
 
 
 rule split:
@@ -48,13 +50,14 @@ rule split:
 
 rule pca:
     input:
-        features=lambda w: encoded(w, "image"),
+        features=lambda w: encoded(w, w.view),
         splits=f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/split.h5",
         code=sources("pipeline.features.reduce"),
     output:
-        f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/image-pca.h5",
+        features=f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{view}}-pca.h5",
+        axes=pca_axes(f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}", "{view}"),
     log:
-        "logs/pca/{dataset}/{features}/{split}.log",
+        "logs/pca/{dataset}/{features}/{split}-{view}.log",
     conda:
         ENVIRONMENT
     # One thread, whatever --cores: the order of additions moves the last bits of a component.
@@ -64,8 +67,9 @@ rule pca:
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
-        components=lambda w: config["features"][w.features]["image_pca"],
+        components=lambda w: config["features"][w.features][f"{w.view}_pca"],
         device=config["device"],
     shell:
         "python -m pipeline pca --features {input.features:q} --splits {input.splits:q}"
-        " --components {params.components} --device {params.device} --out {output:q} --log {log:q}"
+        " --components {params.components} --device {params.device} --out {output.features:q}"
+        " --axes {output.axes:q} --log {log:q}"

@@ -3,12 +3,14 @@
 
 rule train:
     input:
+        unpack(about_views),
         image=lambda w: view_of(w, "image"),
         text=lambda w: view_of(w, "text"),
         splits=f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/split.h5",
         code=lambda w: sources("pipeline.training", method_module(w.method)),
     output:
-        f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}/codes.h5",
+        codes=f"{CELL}/codes.h5",
+        models=model_files("model.json", "hasher.safetensors"),
     log:
         text="logs/train/{dataset}/{features}/{split}/{method}/{bits}.log",
         records="logs/train/{dataset}/{features}/{split}/{method}/{bits}.jsonl",
@@ -24,21 +26,23 @@ rule train:
         method=lambda w: plan.parse_name(w.method)[0],
         params=lambda w: json.dumps(plan.method_params(config, w.method)[1]),
         device=config["device"],
+        models=lambda w, input: model_arguments(w, input),
     shell:
         "python -m pipeline train {params.method:q} --bits {wildcards.bits}"
         " --params {params.params:q} --device {params.device}"
         " --image {input.image:q} --text {input.text:q} --splits {input.splits:q}"
-        " --out {output:q} --log {log.text:q} --records {log.records:q}"
+        " --out {output.codes:q} --log {log.text:q} --records {log.records:q} {params.models}"
 
 
 rule evaluate:
     input:
-        codes=f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}/codes.h5",
+        codes=f"{CELL}/codes.h5",
         splits=f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/split.h5",
         pairs=f"{ARTEFACTS}/{{dataset}}/pairs.h5",
         code=sources("pipeline.evaluation.tasks"),
     output:
-        f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}/{{phase}}.h5",
+        metrics=f"{CELL}/{{phase}}.h5",
+        told=model_files("{phase}.json"),
     log:
         "logs/evaluate/{dataset}/{features}/{split}/{method}/{bits}-{phase}.log",
     conda:
@@ -50,7 +54,8 @@ rule evaluate:
         runtime=30,
     params:
         map_at=config["evaluation"]["map_at"],
+        models=f"--models {CELL}/models" if config["keep_models"] else "",
     shell:
         "python -m pipeline evaluate --codes {input.codes:q} --splits {input.splits:q}"
         " --pairs {input.pairs:q} --phase {wildcards.phase} --map-at {params.map_at}"
-        " --threads {threads} --out {output:q} --log {log:q}"
+        " --threads {threads} --out {output.metrics:q} --log {log:q} {params.models}"

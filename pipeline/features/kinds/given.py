@@ -1,6 +1,7 @@
-"""Features that nobody has to compute: given arrays, and the SIFT words published with NUS-WIDE."""
+"""Features that nobody has to compute: the arrays of a data set of kind ``features``."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from pipeline.store import Pairs, Provenance, feature_writer
 _BLOCK = 8192
 
 
-def write_given_features(pairs: Pairs, view: str, path: Path | str, provenance: Provenance) -> None:
+def write(pairs: Pairs, *, view: str, path: Path | str, provenance: Provenance) -> dict[str, Any]:
     """Copy the array of ``view`` ('image' or 'text') of a ``features`` data set, block by block."""
     from pipeline.datasets.features import open_arrays
 
@@ -27,27 +28,7 @@ def write_given_features(pairs: Pairs, view: str, path: Path | str, provenance: 
             for first in range(0, len(array), _BLOCK):
                 rows = slice(first, min(first + _BLOCK, len(array)))
                 writer.write(rows, _finite(array.rows(rows), first, f"{pairs.source}: {view}"))
-
-
-def write_sift_features(pairs: Pairs, path: Path | str, provenance: Provenance) -> None:
-    """The 500-d bags of SIFT words of the pairs of NUS-WIDE, as counts."""
-    from pipeline.datasets._sift import WORDS, sift_bow
-
-    rows = _official_rows(pairs)
-    with feature_writer(path, (len(rows), WORDS), provenance) as writer:
-        first = 0
-        for block in sift_bow(Path(pairs.image_root), rows):
-            writer.write(slice(first, first + len(block)), block)
-            first += len(block)
-
-
-def _official_rows(pairs: Pairs) -> np.ndarray:
-    try:
-        return np.array([int(name) for name in pairs.ids])
-    except ValueError:
-        raise InputError(
-            f"SIFT words are published for NUS-WIDE only; {pairs.ids[0]!r} is no row of its lists"
-        ) from None
+    return {}
 
 
 def _finite(block: np.ndarray, first: int, where: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Image encoders: torchvision's convolutional networks, cut at the layer the features come from."""
+"""The paper's image encoders: torchvision's convolutional networks, cut at the features' layer."""
 
 import pickle
 from collections.abc import Callable, Mapping
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
+import numpy as np
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 from torchvision.models import (
     AlexNet_Weights,
@@ -18,6 +20,8 @@ from torchvision.models import (
 from torchvision.transforms import v2
 
 from pipeline.errors import InputError
+from pipeline.features.decode import crop
+from pipeline.features.images import ImageEncoder
 from pipeline.files import sha256
 from pipeline.seeds import derive
 
@@ -55,42 +59,43 @@ BACKBONES = {
 }
 
 
-class Encoder(nn.Module):
-    """A network in evaluation mode that takes cropped images as they are decoded.
-
-    Called with uint8 (n, 3, 224, 224), gives float32 (n, dimensions).
-    """
+class Encoder(ImageEncoder):
+    """A network in evaluation mode: uint8 (n, 3, 224, 224) in, float32 (n, dimensions) out."""
 
     def __init__(self, network: nn.Module, dimensions: int) -> None:
-        super().__init__()
-        self.dimensions = dimensions
+        super().__init__(dimensions)
         self.network = network
         self.scale = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
         self.eval().requires_grad_(False)
+
+    def prepare(self, image: Image) -> np.ndarray:
+        return crop(image)
 
     def forward(self, images: Tensor) -> Tensor:
         pixels = self.scale(images).contiguous(memory_format=torch.channels_last)
         return self.network(pixels).float()
 
 
-def create(name: str, *, weights: str = "pretrained", layer: str = "", seed: int = 0) -> Encoder:
-    """The encoder ``name``, cut at ``layer`` (default: the first one in ``BACKBONES``).
+def create(
+    *, backbone: str, weights: str = "pretrained", layer: str = "", seed: int = 0
+) -> Encoder:
+    """The encoder ``backbone``, cut at ``layer`` (default: the first one in ``BACKBONES``).
 
     weights: 'pretrained' (torchvision's, downloaded once), 'untrained' (drawn from ``seed``), or
     the path of a state dict; layers behind the cut may be missing from it, nothing else.
     Raises InputError for an unknown name or layer and for weights that cannot be had or do not fit.
     """
-    backbone = _known(name)
+    known = _known(backbone)
     if weights == "untrained":
-        network = _cut(backbone, layer, _untrained(name, seed))
+        network = _cut(known, layer, _untrained(backbone, seed))
     else:
-        file = fetch_weights(name) if weights == "pretrained" else Path(weights)
+        file = fetch_weights(backbone) if weights == "pretrained" else Path(weights)
         with torch.device("meta"):  # no time and memory for numbers about to be replaced
-            network = get_model(name)
+            network = get_model(backbone)
         whole = set(network.state_dict())
-        network = _cut(backbone, layer, network)
-        _load(network, _read_state(file), whole, f"{file}: not the weights of {name}")
-    return Encoder(network.to(memory_format=torch.channels_last), backbone.dimensions)
+        network = _cut(known, layer, network)
+        _load(network, read_state(file), whole, f"{file}: not the weights of {backbone}")
+    return Encoder(network.to(memory_format=torch.channels_last), known.dimensions)
 
 
 def fetch_weights(name: str) -> Path:
@@ -98,7 +103,11 @@ def fetch_weights(name: str) -> Path:
 
     The digest in the file's name is checked, also of a copy that was put there by hand.
     """
-    url = _known(name).trained.url
+    return fetch(_known(name).trained.url)
+
+
+def fetch(url: str) -> Path:
+    """The file of weights at ``url``, whose name ends in the beginning of its SHA-256."""
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     digest = file.stem.rpartition("-")[2]
     if not file.exists():
@@ -139,7 +148,8 @@ def _download(url: str, file: Path, digest: str) -> None:
         ) from None
 
 
-def _read_state(file: Path) -> dict[str, Tensor]:
+def read_state(file: Path) -> dict[str, Tensor]:
+    """The state dict that a file holds, as float32; InputError where it holds none."""
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:

@@ -1,0 +1,46 @@
+"""Models of ``transformers``: from a folder, or from the hub at a pinned revision."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError
+
+from pipeline.errors import InputError
+
+#: no code and no pickle is ever taken from a model's repository
+_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+
+
+def model_folder(model: str, revision: str | None) -> Path:
+    """The folder of a model's files: ``model`` itself where it is one, else downloaded."""
+    if Path(model).is_dir():
+        return Path(model)
+    try:
+        return Path(snapshot_download(model, revision=revision, allow_patterns=_FILES))
+    except HFValidationError:
+        raise InputError(f"{model}: neither a folder nor the name of a model on the hub") from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise InputError(
+            f"the encoder {model}, revision {revision}, could not be fetched from "
+            f"{constants.ENDPOINT} ({_first_line(error)}); it is looked for in the cache "
+            f"{constants.HF_HUB_CACHE}, and a folder with its files can be given instead"
+        ) from None
+
+
+@contextmanager
+def unusable(folder: Path, what: str) -> Iterator[None]:
+    """Whatever ``transformers`` raises over the files of a folder, as one InputError."""
+    try:
+        yield
+    except (
+        *(OSError, ValueError, KeyError, RuntimeError, AttributeError, ImportError, TypeError),
+        SafetensorError,
+    ) as error:
+        raise InputError(f"{folder}: holds no usable {what} ({_first_line(error)})") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,1 @@
+"""Trained hash functions as folders: written by the train stage, opened by ``load``."""
