@@ -32,7 +32,7 @@ class Tower(ImageEncoder):
         self.dimensions = self(torch.from_numpy(self._pixels(blank))[None]).shape[1]
 
     def prepare(self, image: Image) -> np.ndarray:
-        return self._pixels(np.asarray(image))
+        return self._pixels(np.array(image))  # a copy, which the processor may write to
 
     def _pixels(self, image: np.ndarray) -> np.ndarray:
         return np.asarray(

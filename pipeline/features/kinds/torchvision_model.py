@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL.Image import Image
 from torch import Tensor, nn
+from torchvision import models
 from torchvision.models import get_model, get_model_weights, list_models
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
@@ -51,10 +52,10 @@ def create(
 
     weights    'pretrained' (torchvision's best, downloaded once), 'untrained' (drawn from ``seed``)
                or the path of a state dict
-    layer      a node of the network; by default the input of its last layer
+    layer      a node of the network, or a block of nodes; by default the input of its last layer
     normalize  to length 1
     """
-    if model not in list_models(module=__import__("torchvision").models):
+    if model not in list_models(module=models):
         raise InputError(f"torchvision has no classification model named {model!r}")
     best = get_model_weights(model).DEFAULT
     with torch.random.fork_rng(devices=[]):
@@ -70,7 +71,7 @@ def create(
     with warnings.catch_warnings(action="ignore"):
         nodes = get_graph_node_names(network)[1]
     node = layer or nodes[-2]
-    if node not in nodes:
+    if not any(name == node or name.startswith(f"{node}.") for name in nodes):
         near = [name for name in nodes if layer.split(".")[0] in name] or nodes
         raise InputError(f"{model} has no layer {layer!r}; there are {', '.join(near[-12:])}")
     return Layer(network, node, best.transforms(), normalize)
