@@ -1,0 +1,1 @@
+"""Search by Hamming distance among things that a model has encoded."""
