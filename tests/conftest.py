@@ -1,11 +1,14 @@
 """Fixtures shared by all tests."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -100,3 +103,28 @@ def snakemake(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
 def demo_overlay(root: Path) -> dict:
     """The demo's overlay."""
     return yaml.safe_load((root / "overlays" / "demo.yaml").read_text())
+
+
+@pytest.fixture
+def chromium() -> Iterator[Any]:
+    """A real browser without a window."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not (browser and driver):
+        pytest.skip("needs Chromium and its driver (packages chromium and chromium-driver)")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    flags = ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
+             "disable-background-networking", "disable-component-update",
+             "disable-sync")  # fmt: skip
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        for flag in (*flags, f"user-data-dir={profile}"):
+            options.add_argument(f"--{flag}")
+        service = Service(driver, log_output=os.devnull)
+        opened = webdriver.Chrome(options=options, service=service)
+        yield opened
+        opened.quit()

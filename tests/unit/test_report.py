@@ -1,10 +1,8 @@
 """The report: one file, nothing to fetch, hostile text stays text, readable on a phone."""
 
 import io
-import os
 import re
 import shutil
-import tempfile
 import zipfile
 from base64 import b64decode
 from dataclasses import replace
@@ -304,30 +302,6 @@ def test_real_valued_codes_are_refused(tmp_path):
 
 
 # --- in a browser ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def chromium(tmp_path):
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not (browser and driver):
-        pytest.skip("needs Chromium and its driver (packages chromium and chromium-driver)")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    flags = ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
-             "disable-background-networking", "disable-component-update",
-             "disable-sync")  # fmt: skip
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for flag in (*flags, f"user-data-dir={profile}"):
-            options.add_argument(f"--{flag}")
-        service = Service(driver, log_output=os.devnull)
-        opened = webdriver.Chrome(options=options, service=service)
-        yield opened
-        opened.quit()
 
 
 @pytest.mark.slow
