@@ -52,30 +52,40 @@ def draw(
     dataset: str,
     query: int | float | str,
     train: int | str,
-    validation: int = 0,
+    validation: int | str = 0,
 ) -> Split:
     """One split of the valid rows.
 
     valid       bool (n,): pairs that have both features
-    partition   the data set's own division ('query', 'database', 'train' or ''), or None
+    partition   the data set's own division, as in ``Pairs``, or None
     query       how many queries are drawn, or their share if below 1, or 'given': the partition's
     train       how many database rows are drawn for training, or 'database': all of them, or
-                'given': the partition's
-    validation  how many database rows are set aside to choose hyper-parameters on; they stay in
-                the database of a test and are never trained on
+                'given': the partition's, among them rows apart from the database
+    validation  how many database rows are set aside to choose hyper-parameters on, or 'given': the
+                partition's; they stay in the database of a test and are never trained on
 
     Every other valid row is in the database. The order of the draws depends on the valid rows and
     the seed alone, so protocols that differ only in the training size share their queries and
     nest their training sets. ``dataset`` is for messages.
     """
     rows = np.flatnonzero(valid)
+    apart = np.zeros(0, np.int64)
+    if partition is not None:
+        own = np.asarray(partition)[rows]
+        rows, apart = rows[~np.isin(own, ("unused", "apart"))], rows[own == "apart"]
     queries = _queries(rows, partition, query, _rng(seed, "query"))
     database = np.setdiff1d(rows, queries, assume_unique=True)
     protocol = f"{len(rows)} usable pairs, query={query}, train={train}, validation={validation}"
     _not_empty(dataset, protocol, query=queries, database=database)
-    held_out = _take(database, validation, _rng(seed, "validation"), "validation")
+    held_out = (
+        _given(database, partition, {"validation"})
+        if validation == "given"
+        else _take(database, validation, _rng(seed, "validation"), "validation")
+    )
     candidates = np.setdiff1d(database, held_out, assume_unique=True)
     trained = _train(candidates, partition, train, _rng(seed, "train"))
+    if train == "given":
+        trained = np.concatenate([trained, apart])
     _not_empty(dataset, protocol, train=trained)
     return Split(*(np.sort(part) for part in (queries, database, trained, held_out)))
 

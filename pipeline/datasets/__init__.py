@@ -42,8 +42,13 @@ def optional_files(kind: str) -> tuple["Remote", ...]:
 
 
 def convert(kind: str, raw: Path | str, path: Path | str, **options: Any) -> None:
-    """Write the pairs of a data set of this kind as ``path``; see ``load``."""
+    """Write the pairs of a data set of this kind as ``path``; see ``load``.
+
+    A kind that has ``unpack`` may write what its pairs refer to into the same folder before.
+    """
     pairs = load(kind, raw, **options)
+    if hasattr(_module(kind), "unpack"):
+        _module(kind).unpack(pairs, Path(path).parent)
     write_pairs(path, pairs, Provenance("pairs", {"kind": kind, **options}))
 
 

@@ -87,10 +87,12 @@ def raw_files(dataset):
     if drawing(dataset) is not None:
         names = datasets.drawer(kind_of(dataset)).DRAWS
         return [f"{raw_folder(dataset)}/{name}" for name in names]
+    options = dataset_options(dataset)
     own = [
-        dataset_options(dataset)[key]
-        for key in ("file", "table")
-        if key in dataset_options(dataset)
+        name
+        for key in ("file", "table", "texts")
+        if key in options
+        for name in (options[key] if isinstance(options[key], list) else [options[key]])
     ]
     return [
         f"{raw_folder(dataset)}/{name}"
