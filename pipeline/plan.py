@@ -69,6 +69,20 @@ def split_params(config: Config, split: str) -> dict[str, Any]:
     return {**_known(config, "splits", name), **overrides}
 
 
+def split_files(config: Config, split: str) -> list[str]:
+    """The files that a split is read from; none for one that is drawn."""
+    file = split_params(config, split).get("file", [])
+    return [file] if isinstance(file, str) else list(file.values() if file else ())
+
+
+def name_splits(config: dict[str, Any]) -> None:
+    """A split that a data set brings along, `split: {file: ...}`, becomes an entry of `splits`."""
+    for name, entry in config.get("datasets", {}).items():
+        if isinstance(entry, dict) and isinstance(own := entry.get("split"), dict):
+            config.setdefault("splits", {})[f"{name}-own"] = own
+            entry["split"] = f"{name}-own"
+
+
 def label(method: str) -> str:
     """A method's name as papers print it: ``ukd_ss`` is UKD-SS."""
     return parse_name(method)[0].upper().replace("_", "-")
@@ -236,7 +250,7 @@ def _points(sweep: Mapping[str, Iterable[Any]]) -> Iterator[dict[str, Any]]:
 def _split(config: Config, entry: Mapping[str, Any], dataset: str, train: int | None) -> str:
     split = _of_dataset(config, entry, "split", dataset)
     own = _known(config, "splits", split)
-    return split if train in (None, own["train"]) else name_with(split, {"train": train})
+    return split if train in (None, own.get("train")) else name_with(split, {"train": train})
 
 
 def _of_dataset(config: Config, entry: Mapping[str, Any], key: str, dataset: str) -> str:

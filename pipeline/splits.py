@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from pipeline import store
+from pipeline.datasets._split_files import read_split, write_table
 from pipeline.errors import InputError
 from pipeline.seeds import derive
-from pipeline.store import Provenance, Split
+from pipeline.store import Pairs, Provenance, Split
 
 log = logging.getLogger(__name__)
 
@@ -20,21 +21,28 @@ def write_splits(
     image: Path | str,
     text: Path | str,
     path: Path | str,
+    table: Path | str,
     *,
     seeds: Sequence[int],
     dataset: str,
     **protocol: Any,
 ) -> None:
-    """Write one split per seed of the pairs that have both features; ``protocol`` as of ``draw``.
+    """Write one split per seed of the pairs that have both features.
 
     pairs, image, text  files of the pairs and of both views' features
+    table               the same splits as a table of ids (.csv), for others to use
+    protocol            as of ``draw``; or ``file``, and what else ``read_split`` takes
     """
     with store.open_features(image) as images, store.open_features(text) as texts:
         valid = images.valid & texts.valid
-    partition = store.read_pairs(pairs).partition
-    drawn = {seed: draw(valid, partition, seed=seed, dataset=dataset, **protocol) for seed in seeds}
+    known = store.read_pairs(pairs)
+    make = _read if "file" in protocol else _draw
+    drawn = {seed: make(valid, known, seed=seed, dataset=dataset, **protocol) for seed in seeds}
     params = {"dataset": dataset, "seeds": seeds, **protocol}
-    made = Provenance("split", params, {"pairs": pairs, "image": image, "text": text})
+    file = protocol.get("file", {})
+    lists = {"file": file} if isinstance(file, str) else {f"{k} file": v for k, v in file.items()}
+    made = Provenance("split", params, {"pairs": pairs, "image": image, "text": text, **lists})
+    write_table(table, known.ids, drawn)
     store.write_splits(path, drawn, made)
     first = drawn[seeds[0]]
     log.info(
@@ -42,6 +50,26 @@ def write_splits(
         *(dataset, valid.sum(), len(valid)),
         *(len(part) for part in (first.query, first.database, first.train, first.validation)),
     )
+
+
+def _draw(valid: np.ndarray, pairs: Pairs, **protocol: Any) -> Split:
+    return draw(valid, pairs.partition, **protocol)
+
+
+def _read(
+    valid: np.ndarray,
+    pairs: Pairs,
+    *,
+    seed: int,
+    dataset: str,
+    train: int | str | None = None,
+    **where: Any,
+) -> Split:
+    """The split of a file; ``train`` rows are drawn from its database where they are given."""
+    partition = read_split(pairs=pairs, seed=seed, **where)
+    own = "given" if {"train", "apart"} & set(partition) else "database"
+    parts = {"query": "given", "validation": "given", "train": own if train is None else train}
+    return draw(valid, partition, seed=seed, dataset=dataset, **parts)
 
 
 def draw(

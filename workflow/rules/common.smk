@@ -20,6 +20,7 @@ run_jobs_here()
 ENVIRONMENT = f"{workflow.basedir}/envs/pipeline.yaml"
 
 try:
+    plan.name_splits(config)
     plan.validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
     plan.check(config)
 except InputError as error:

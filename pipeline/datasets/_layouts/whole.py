@@ -42,11 +42,18 @@ def read(found: Mapping[str, Array]) -> Mapping[str, Array] | None:
     if not named.keys() & {"text", "captions", "names"}:
         return None
     named |= {"split": "split"} if "split" in found else {}
+    named |= parts_in(found)
+    return Lazy(list(named), lambda name: found[named[name]])
+
+
+def parts_in(found: Mapping[str, Array]) -> dict[str, str]:
+    """Part of the data set -> the name of the array that lists or marks its rows."""
+    named: dict[str, str] = {}
     for part, words in _PARTS.items():
         for name in found:
             if re.fullmatch(rf"({_LIST}_)?({'|'.join(words)})(_?{_LIST})?", name, re.IGNORECASE):
                 _take(named, part, name)
-    return Lazy(list(named), lambda name: found[named[name]])
+    return named
 
 
 def _take(named: dict[str, str], called: str, name: str) -> None:
