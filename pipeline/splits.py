@@ -1,7 +1,8 @@
 """Query, database, training and validation rows of a data set, drawn by protocol and seed."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def write_splits(
 
 
 def _draw(valid: np.ndarray, pairs: Pairs, **protocol: Any) -> Split:
-    return draw(valid, pairs.partition, **protocol)
+    return draw(valid, pairs.partition, pairs.groups, **protocol)
 
 
 def _read(
@@ -69,12 +70,13 @@ def _read(
     partition = read_split(pairs=pairs, seed=seed, **where)
     own = "given" if {"train", "apart"} & set(partition) else "database"
     parts = {"query": "given", "validation": "given", "train": own if train is None else train}
-    return draw(valid, partition, seed=seed, dataset=dataset, **parts)
+    return draw(valid, partition, pairs.groups, seed=seed, dataset=dataset, **parts)
 
 
 def draw(
     valid: np.ndarray,
     partition: Sequence[str] | None,
+    groups: np.ndarray | None = None,
     *,
     seed: int,
     dataset: str,
@@ -86,6 +88,7 @@ def draw(
 
     valid       bool (n,): pairs that have both features
     partition   the data set's own division, as in ``Pairs``, or None
+    groups      as in ``Pairs``; numbers drawn are then numbers of images, with all their captions
     query       how many queries are drawn, or their share if below 1, or 'given': the partition's
     train       how many database rows are drawn for training, or 'database': all of them, or
                 'given': the partition's, among them rows apart from the database
@@ -101,17 +104,18 @@ def draw(
     if partition is not None:
         own = np.asarray(partition)[rows]
         rows, apart = rows[~np.isin(own, ("unused", "apart"))], rows[own == "apart"]
-    queries = _queries(rows, partition, query, _rng(seed, "query"))
+    take = partial(_take, groups=groups)
+    queries = _queries(rows, partition, query, partial(take, rng=_rng(seed, "query")))
     database = np.setdiff1d(rows, queries, assume_unique=True)
     protocol = f"{len(rows)} usable pairs, query={query}, train={train}, validation={validation}"
     _not_empty(dataset, protocol, query=queries, database=database)
     held_out = (
         _given(database, partition, {"validation"})
         if validation == "given"
-        else _take(database, validation, _rng(seed, "validation"), "validation")
+        else take(database, validation, "validation", rng=_rng(seed, "validation"))
     )
     candidates = np.setdiff1d(database, held_out, assume_unique=True)
-    trained = _train(candidates, partition, train, _rng(seed, "train"))
+    trained = _train(candidates, partition, train, partial(take, rng=_rng(seed, "train")))
     if train == "given":
         trained = np.concatenate([trained, apart])
     _not_empty(dataset, protocol, train=trained)
@@ -128,20 +132,20 @@ def _queries(
     rows: np.ndarray,
     partition: Sequence[str] | None,
     query: int | float | str,
-    rng: np.random.Generator,
+    take: Callable[..., np.ndarray],
 ) -> np.ndarray:
     if query == "given":
         return _given(rows, partition, {"query"})
     if isinstance(query, str):
         raise InputError(f"split: query is {query!r}; a number, a share or 'given' is needed")
-    return _take(rows, round(query * len(rows)) if query < 1 else int(query), rng, "query")
+    return take(rows, query if query < 1 else int(query), "query")
 
 
 def _train(
     candidates: np.ndarray,
     partition: Sequence[str] | None,
     train: int | str,
-    rng: np.random.Generator,
+    take: Callable[..., np.ndarray],
 ) -> np.ndarray:
     if train == "database":
         return candidates
@@ -149,7 +153,7 @@ def _train(
         return _given(candidates, partition, {"train"})
     if isinstance(train, str):
         raise InputError(f"split: train is {train!r}; a number, 'database' or 'given' is needed")
-    return _take(candidates, train, rng, "train")
+    return take(candidates, train, "train")
 
 
 def _given(rows: np.ndarray, partition: Sequence[str] | None, parts: set[str]) -> np.ndarray:
@@ -161,12 +165,24 @@ def _given(rows: np.ndarray, partition: Sequence[str] | None, parts: set[str]) -
     return rows[np.isin(np.asarray(partition)[rows], list(parts))]
 
 
-def _take(rows: np.ndarray, count: int, rng: np.random.Generator, part: str) -> np.ndarray:
-    if count > len(rows):
+def _take(
+    rows: np.ndarray,
+    count: int | float,
+    part: str,
+    *,
+    rng: np.random.Generator,
+    groups: np.ndarray | None,
+) -> np.ndarray:
+    """Some of the rows, or all rows of some images; ``count`` below 1 is a share of them."""
+    units = rows if groups is None else np.unique(groups[rows])
+    count = round(count * len(units)) if count < 1 else count
+    if count > len(units):
         raise InputError(
-            f"split: {count} {part} rows are asked for, but only {len(rows)} pairs are there"
+            f"split: {count} {part} rows are asked for, but only {len(units)} "
+            f"{'pairs' if groups is None else 'images'} are there"
         )
-    return rng.permutation(rows)[:count]
+    chosen = rng.permutation(units)[:count]
+    return chosen if groups is None else rows[np.isin(groups[rows], chosen)]
 
 
 def _rng(seed: int, part: str) -> np.random.Generator:

@@ -81,6 +81,8 @@ class Pairs:
     partition    n of 'query', 'database', 'train' and 'validation' (both part of the database),
                  'apart' (trained on, but never searched), 'unused' (in no part of any split) or ''
                  where the split protocol decides, or None when it decides for all
+    groups       int64 (n,), pairs of one number being of one image (with a caption each), or None:
+                 every pair has an image of its own
     sources      for kind 'features': the files with the given arrays, row i of them being pair i
     """
 
@@ -93,6 +95,7 @@ class Pairs:
     tag_names: Sequence[str] = ()
     captions: Sequence[Sequence[str]] | None = None
     partition: Sequence[str] | None = None
+    groups: np.ndarray | None = None
     sources: Sequence[str] = ()
 
     def __len__(self) -> int:
@@ -116,6 +119,8 @@ def write_pairs(path: Path | str, pairs: Pairs, provenance: Provenance) -> None:
             _put(file, "captions_per_pair", np.array([len(c) for c in pairs.captions], np.int64))
         if pairs.partition is not None:
             _put_text(file, "partition", pairs.partition)
+        if pairs.groups is not None:
+            _put(file, "groups", np.asarray(pairs.groups, np.int64))
 
 
 def read_pairs(path: Path | str) -> Pairs:
@@ -135,6 +140,7 @@ def read_pairs(path: Path | str) -> Pairs:
             tag_names=_get_text(file, "tag_names") if "tag_names" in file else (),
             captions=captions,
             partition=_get_text(file, "partition") if "partition" in file else None,
+            groups=file["groups"][:] if "groups" in file else None,
             sources=_get_text(file, "sources") if "sources" in file else (),
         )
 
@@ -143,6 +149,18 @@ def read_labels(path: Path | str) -> np.ndarray:
     """The labels of a pairs file alone, uint8 (n, c)."""
     with _open(path, "pairs") as file:
         return file["labels"][:]
+
+
+def read_groups(path: Path | str) -> np.ndarray | None:
+    """The groups of a pairs file alone, int64 (n,), or None."""
+    with _open(path, "pairs") as file:
+        return file["groups"][:] if "groups" in file else None
+
+
+def groups_of(names: Sequence[str]) -> np.ndarray | None:
+    """The groups of pairs by the names of their images; None where all differ."""
+    unique, groups = np.unique(np.asarray(names, dtype=object), return_inverse=True)
+    return groups.astype(np.int64) if len(unique) < len(names) else None
 
 
 # --- features -----------------------------------------------------------------------------------

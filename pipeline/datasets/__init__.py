@@ -111,7 +111,8 @@ def describe(pairs: Pairs) -> str:
     if len(counts):
         top = int(counts.argmax())
         labels += f", most frequent {pairs.label_names[top]} ({counts[top]:,})"
-    parts = [f"{len(pairs):,} pairs", *texts, labels]
+    images = () if pairs.groups is None else (f"{len(np.unique(pairs.groups)):,} images",)
+    parts = [f"{len(pairs):,} pairs", *images, *texts, labels]
     if pairs.partition is not None:
         names, sizes = np.unique(np.asarray(pairs.partition, dtype=str), return_counts=True)
         parts += [f"{n:,} {name or 'undivided'}" for name, n in zip(names, sizes, strict=True)]

@@ -19,7 +19,7 @@ from pipeline.datasets._layouts.halves import COPY
 from pipeline.datasets._pixels import images_first, write_images
 from pipeline.datasets._texts import texts_of
 from pipeline.errors import InputError
-from pipeline.store import Pairs
+from pipeline.store import Pairs, groups_of
 
 FILES = ()
 """Nothing to download."""
@@ -65,6 +65,7 @@ def pairs(
         references = (
             _pictures.find_pictures(Path(raw), images, names, where) if _to_find(arrays) else ()
         )
+        groups = _groups(where, arrays, count) if "group" in arrays else None
         has_text = bool({"text", "captions"} & set(arrays))
     if texts is not None:
         if names is None:
@@ -80,6 +81,7 @@ def pairs(
         image_root=str(raw),
         captions=captions,
         partition=partition,
+        groups=groups if groups is not None or names is None else groups_of(names),
         sources=files,
     )
 
@@ -182,6 +184,14 @@ def _strings(value: Any) -> list[str]:
 
 
 # --- labels and parts -----------------------------------------------------------------------------
+
+
+def _groups(where: str, arrays: Mapping[str, Array], count: int) -> np.ndarray:
+    """Which pairs are of one image, int64 (n,), from a number or word each."""
+    values = _vector(arrays["group"])
+    if values.shape != (count,):
+        raise InputError(f"{where}: group has shape {values.shape}; {(count,)} is needed")
+    return np.unique(values.astype(str), return_inverse=True)[1].astype(np.int64)
 
 
 def _labels_of(

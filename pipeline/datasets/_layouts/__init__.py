@@ -7,6 +7,7 @@ image     (n, d_v) features            pixels    (n, C, H, W), or with its axes 
 names     (n,) paths or names of image files
 text      (n, d_t) features            captions  (n,) or (n, k) sentences
 labels    0/1 (n, c), or one of the other forms of ``_labels``
+group     (n,) numbers or words, the same for pairs of one image
 split     (n,) words or numbers; ``query``, ``database``, ``train``, ``validation``: the rows, as
           bool (n,) or as lists
 """

@@ -14,6 +14,7 @@ _VIEWS = {
     "image": ("image", "images", "XAll", "IAll", "FAll", "index"),
     "text": ("text", "texts", "tags", "YAll", "caption", "captions"),
 }
+_GROUP = ("group", "image_id")
 _LABELS = ("labels", "label", "LAll", "category")
 #: what an array may be -> what it is called then, by view
 _CALLED = {
@@ -35,8 +36,9 @@ def read(found: Mapping[str, Array]) -> Mapping[str, Array] | None:
     for view, aliases in _VIEWS.items():
         for name in (name for name in aliases if name in found):
             _take(named, _called(found[name], view, name), name)
-    for name in (name for name in _LABELS if name in found):
-        _take(named, "labels", name)
+    for called, aliases in (("labels", _LABELS), ("group", _GROUP)):
+        for name in (name for name in aliases if name in found):
+            _take(named, called, name)
     if not named.keys() & {"image", "pixels", "names"}:
         return None
     if not named.keys() & {"text", "captions", "names"}:
