@@ -135,13 +135,16 @@ def spec(config: Config, experiment: str, only: str | None = None) -> dict[str, 
     } | {key: entry[key] for key in keys if key in entry}
 
 
-def galleries(config: Config) -> list[dict[str, Any]]:
+def galleries(config: Config, experiments: Iterable[str]) -> list[dict[str, Any]]:
     """Per data set of the gallery's experiment, the files of its pairs, splits and two codes.
 
+    None where the experiment is not among ``experiments``, those of the run.
     ``text`` is the encoder of its texts, which says what the methods saw of them.
     """
     wish = config["report"]["gallery"]
     found: dict[str, dict[str, Any]] = {}
+    if wish["experiment"] not in experiments:
+        return []
     for setting in settings(config, wish["experiment"]):
         if setting.bits == wish["bits"] and setting.method in wish["methods"] and wish["queries"]:
             place = f"{config['artefacts']}/{setting.dataset}"

@@ -9,6 +9,7 @@ sys.path.insert(0, str(workflow.basedir))
 from snakemake.exceptions import WorkflowError
 
 from pipeline import datasets, plan
+from pipeline.config_files import check_keys, own_experiments
 from pipeline.errors import InputError
 from pipeline.features.encode import encoder_module
 from pipeline.results import record
@@ -19,7 +20,13 @@ from pipeline.tether import run_jobs_here
 run_jobs_here()
 ENVIRONMENT = f"{workflow.basedir}/envs/pipeline.yaml"
 
+# What was given beside the project's own config: an overlay, or a whole config of one's own.
+BASE = [Path(workflow.basedir, "config.yaml").resolve(), Path("config.yaml").resolve()]
+OVERLAYS = [f for f in workflow.configfiles if Path(f).resolve() not in BASE]
+
 try:
+    for file in workflow.configfiles:
+        check_keys(file)
     plan.name_splits(config)
     plan.validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
     plan.check(config)
@@ -27,6 +34,8 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 RAW, ARTEFACTS, RESULTS = config["raw"], config["artefacts"], config["results"]
+# What `all` makes and a report shows: an overlay does not drag the paper's experiments along.
+OWN = own_experiments(config, OVERLAYS)
 
 
 wildcard_constraints:
@@ -149,7 +158,7 @@ def results_of(experiment, only=""):
 
 
 def every_result():
-    return [path for e in config["experiments"] for path in results_of(e)]
+    return [path for e in OWN for path in results_of(e)]
 
 
 def spec_of(w):
@@ -169,11 +178,11 @@ def data_of(folder, pattern="*.*"):
 def reported():
     """The experiments on the front page."""
     chosen = config["report"]["experiments"]
-    return list(config["experiments"]) if chosen == "all" else chosen
+    return OWN if chosen == "all" else chosen
 
 
 def galleries():
-    return plan.galleries(config)
+    return plan.galleries(config, OWN)
 
 
 def gallery_files(gallery):
