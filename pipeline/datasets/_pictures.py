@@ -25,6 +25,8 @@ def find_pictures(raw: Path, images: str, wanted: Sequence[str], what: str) -> l
         raise InputError(f"{raw / images}: no such folder or archive of pictures")
     found: list[str | None] = [None] * len(wanted)
     for key in KEYS:
+        if None not in found:
+            break
         places = defaultdict(list)
         for place in there:
             places[key(place)].append(place)
