@@ -78,7 +78,8 @@ def _encode(a: argparse.Namespace) -> None:
 def _split(a: argparse.Namespace) -> None:
     from pipeline.splits import write_splits
 
-    write_splits(a.pairs, a.image, a.text, a.out, seeds=a.seeds, dataset=a.dataset, **a.options)
+    files = (a.pairs, a.image, a.text, a.out, a.table)
+    write_splits(*files, seeds=a.seeds, dataset=a.dataset, **a.options)
 
 
 def _pca(a: argparse.Namespace) -> None:
@@ -193,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--dataset", required=True)
     for name in ("--pairs", "--image", "--text", "--out"):
         add(name, type=Path, required=True)
+    add("--table", type=Path, required=True, help="the same as a table of ids (.csv)")
     add("--options", type=json.loads, required=True, metavar="JSON", help="an entry of `splits`")
     add("--seeds", type=int, nargs="+", required=True)
 

@@ -69,6 +69,20 @@ def split_params(config: Config, split: str) -> dict[str, Any]:
     return {**_known(config, "splits", name), **overrides}
 
 
+def split_files(config: Config, split: str) -> list[str]:
+    """The files that a split is read from; none for one that is drawn."""
+    file = split_params(config, split).get("file", [])
+    return [file] if isinstance(file, str) else list(file.values() if file else ())
+
+
+def name_splits(config: dict[str, Any]) -> None:
+    """A split that a data set brings along, `split: {file: ...}`, becomes an entry of `splits`."""
+    for name, entry in config.get("datasets", {}).items():
+        if isinstance(entry, dict) and isinstance(own := entry.get("split"), dict):
+            config.setdefault("splits", {})[f"{name}-own"] = own
+            entry["split"] = f"{name}-own"
+
+
 def label(method: str) -> str:
     """A method's name as papers print it: ``ukd_ss`` is UKD-SS."""
     return parse_name(method)[0].upper().replace("_", "-")
@@ -121,13 +135,16 @@ def spec(config: Config, experiment: str, only: str | None = None) -> dict[str, 
     } | {key: entry[key] for key in keys if key in entry}
 
 
-def galleries(config: Config) -> list[dict[str, Any]]:
+def galleries(config: Config, experiments: Iterable[str]) -> list[dict[str, Any]]:
     """Per data set of the gallery's experiment, the files of its pairs, splits and two codes.
 
+    None where the experiment is not among ``experiments``, those of the run.
     ``text`` is the encoder of its texts, which says what the methods saw of them.
     """
     wish = config["report"]["gallery"]
     found: dict[str, dict[str, Any]] = {}
+    if wish["experiment"] not in experiments:
+        return []
     for setting in settings(config, wish["experiment"]):
         if setting.bits == wish["bits"] and setting.method in wish["methods"] and wish["queries"]:
             place = f"{config['artefacts']}/{setting.dataset}"
@@ -239,7 +256,7 @@ def _points(sweep: Mapping[str, Iterable[Any]]) -> Iterator[dict[str, Any]]:
 def _split(config: Config, entry: Mapping[str, Any], dataset: str, train: int | None) -> str:
     split = _of_dataset(config, entry, "split", dataset)
     own = _known(config, "splits", split)
-    return split if train in (None, own["train"]) else name_with(split, {"train": train})
+    return split if train in (None, own.get("train")) else name_with(split, {"train": train})
 
 
 def _of_dataset(config: Config, entry: Mapping[str, Any], key: str, dataset: str) -> str:

@@ -1,16 +1,18 @@
 """Query, database, training and validation rows of a data set, drawn by protocol and seed."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline import store
+from pipeline.datasets._split_files import read_split, write_table
 from pipeline.errors import InputError
 from pipeline.seeds import derive
-from pipeline.store import Provenance, Split
+from pipeline.store import Pairs, Provenance, Split
 
 log = logging.getLogger(__name__)
 
@@ -20,21 +22,28 @@ def write_splits(
     image: Path | str,
     text: Path | str,
     path: Path | str,
+    table: Path | str,
     *,
     seeds: Sequence[int],
     dataset: str,
     **protocol: Any,
 ) -> None:
-    """Write one split per seed of the pairs that have both features; ``protocol`` as of ``draw``.
+    """Write one split per seed of the pairs that have both features.
 
     pairs, image, text  files of the pairs and of both views' features
+    table               the same splits as a table of ids (.csv), for others to use
+    protocol            as of ``draw``; or ``file``, and what else ``read_split`` takes
     """
     with store.open_features(image) as images, store.open_features(text) as texts:
         valid = images.valid & texts.valid
-    partition = store.read_pairs(pairs).partition
-    drawn = {seed: draw(valid, partition, seed=seed, dataset=dataset, **protocol) for seed in seeds}
+    known = store.read_pairs(pairs)
+    make = _read if "file" in protocol else _draw
+    drawn = {seed: make(valid, known, seed=seed, dataset=dataset, **protocol) for seed in seeds}
     params = {"dataset": dataset, "seeds": seeds, **protocol}
-    made = Provenance("split", params, {"pairs": pairs, "image": image, "text": text})
+    file = protocol.get("file", {})
+    lists = {"file": file} if isinstance(file, str) else {f"{k} file": v for k, v in file.items()}
+    made = Provenance("split", params, {"pairs": pairs, "image": image, "text": text, **lists})
+    write_table(table, known.ids, drawn)
     store.write_splits(path, drawn, made)
     first = drawn[seeds[0]]
     log.info(
@@ -44,38 +53,71 @@ def write_splits(
     )
 
 
+def _draw(valid: np.ndarray, pairs: Pairs, **protocol: Any) -> Split:
+    return draw(valid, pairs.partition, pairs.groups, **protocol)
+
+
+def _read(
+    valid: np.ndarray,
+    pairs: Pairs,
+    *,
+    seed: int,
+    dataset: str,
+    train: int | str | None = None,
+    **where: Any,
+) -> Split:
+    """The split of a file; ``train`` rows are drawn from its database where they are given."""
+    partition = read_split(pairs=pairs, seed=seed, **where)
+    own = "given" if {"train", "apart"} & set(partition) else "database"
+    parts = {"query": "given", "validation": "given", "train": own if train is None else train}
+    return draw(valid, partition, pairs.groups, seed=seed, dataset=dataset, **parts)
+
+
 def draw(
     valid: np.ndarray,
     partition: Sequence[str] | None,
+    groups: np.ndarray | None = None,
     *,
     seed: int,
     dataset: str,
     query: int | float | str,
     train: int | str,
-    validation: int = 0,
+    validation: int | str = 0,
 ) -> Split:
     """One split of the valid rows.
 
     valid       bool (n,): pairs that have both features
-    partition   the data set's own division ('query', 'database', 'train' or ''), or None
+    partition   the data set's own division, as in ``Pairs``, or None
+    groups      as in ``Pairs``; numbers drawn are then numbers of images, with all their captions
     query       how many queries are drawn, or their share if below 1, or 'given': the partition's
     train       how many database rows are drawn for training, or 'database': all of them, or
-                'given': the partition's
-    validation  how many database rows are set aside to choose hyper-parameters on; they stay in
-                the database of a test and are never trained on
+                'given': the partition's, among them rows apart from the database
+    validation  how many database rows are set aside to choose hyper-parameters on, or 'given': the
+                partition's; they stay in the database of a test and are never trained on
 
     Every other valid row is in the database. The order of the draws depends on the valid rows and
     the seed alone, so protocols that differ only in the training size share their queries and
     nest their training sets. ``dataset`` is for messages.
     """
     rows = np.flatnonzero(valid)
-    queries = _queries(rows, partition, query, _rng(seed, "query"))
+    apart = np.zeros(0, np.int64)
+    if partition is not None:
+        own = np.asarray(partition)[rows]
+        rows, apart = rows[~np.isin(own, ("unused", "apart"))], rows[own == "apart"]
+    take = partial(_take, groups=groups)
+    queries = _queries(rows, partition, query, partial(take, rng=_rng(seed, "query")))
     database = np.setdiff1d(rows, queries, assume_unique=True)
     protocol = f"{len(rows)} usable pairs, query={query}, train={train}, validation={validation}"
     _not_empty(dataset, protocol, query=queries, database=database)
-    held_out = _take(database, validation, _rng(seed, "validation"), "validation")
+    held_out = (
+        _given(database, partition, {"validation"})
+        if validation == "given"
+        else take(database, validation, "validation", rng=_rng(seed, "validation"))
+    )
     candidates = np.setdiff1d(database, held_out, assume_unique=True)
-    trained = _train(candidates, partition, train, _rng(seed, "train"))
+    trained = _train(candidates, partition, train, partial(take, rng=_rng(seed, "train")))
+    if train == "given":
+        trained = np.concatenate([trained, apart])
     _not_empty(dataset, protocol, train=trained)
     return Split(*(np.sort(part) for part in (queries, database, trained, held_out)))
 
@@ -90,20 +132,20 @@ def _queries(
     rows: np.ndarray,
     partition: Sequence[str] | None,
     query: int | float | str,
-    rng: np.random.Generator,
+    take: Callable[..., np.ndarray],
 ) -> np.ndarray:
     if query == "given":
         return _given(rows, partition, {"query"})
     if isinstance(query, str):
         raise InputError(f"split: query is {query!r}; a number, a share or 'given' is needed")
-    return _take(rows, round(query * len(rows)) if query < 1 else int(query), rng, "query")
+    return take(rows, query if query < 1 else int(query), "query")
 
 
 def _train(
     candidates: np.ndarray,
     partition: Sequence[str] | None,
     train: int | str,
-    rng: np.random.Generator,
+    take: Callable[..., np.ndarray],
 ) -> np.ndarray:
     if train == "database":
         return candidates
@@ -111,7 +153,7 @@ def _train(
         return _given(candidates, partition, {"train"})
     if isinstance(train, str):
         raise InputError(f"split: train is {train!r}; a number, 'database' or 'given' is needed")
-    return _take(candidates, train, rng, "train")
+    return take(candidates, train, "train")
 
 
 def _given(rows: np.ndarray, partition: Sequence[str] | None, parts: set[str]) -> np.ndarray:
@@ -123,12 +165,24 @@ def _given(rows: np.ndarray, partition: Sequence[str] | None, parts: set[str]) -
     return rows[np.isin(np.asarray(partition)[rows], list(parts))]
 
 
-def _take(rows: np.ndarray, count: int, rng: np.random.Generator, part: str) -> np.ndarray:
-    if count > len(rows):
+def _take(
+    rows: np.ndarray,
+    count: int | float,
+    part: str,
+    *,
+    rng: np.random.Generator,
+    groups: np.ndarray | None,
+) -> np.ndarray:
+    """Some of the rows, or all rows of some images; ``count`` below 1 is a share of them."""
+    units = rows if groups is None else np.unique(groups[rows])
+    count = round(count * len(units)) if count < 1 else count
+    if count > len(units):
         raise InputError(
-            f"split: {count} {part} rows are asked for, but only {len(rows)} pairs are there"
+            f"split: {count} {part} rows are asked for, but only {len(units)} "
+            f"{'pairs' if groups is None else 'images'} are there"
         )
-    return rng.permutation(rows)[:count]
+    chosen = rng.permutation(units)[:count]
+    return chosen if groups is None else rows[np.isin(groups[rows], chosen)]
 
 
 def _rng(seed: int, part: str) -> np.random.Generator:

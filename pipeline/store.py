@@ -78,9 +78,12 @@ class Pairs:
     image_root   the folder the images or their archives are in
     tags         uint8 (n, d), 0/1, or None; tag_names: d names
     captions     n lists of at least one sentence, or None
-    partition    n of 'query', 'database', 'train' (train is part of the database) or '' where the
-                 split protocol decides, or None when it decides for all
-    source       for kind 'features': the file with the given arrays, row i of it being pair i
+    partition    n of 'query', 'database', 'train' and 'validation' (both part of the database),
+                 'apart' (trained on, but never searched), 'unused' (in no part of any split) or ''
+                 where the split protocol decides, or None when it decides for all
+    groups       int64 (n,), pairs of one number being of one image (with a caption each), or None:
+                 every pair has an image of its own
+    sources      for kind 'features': the files with the given arrays, row i of them being pair i
     """
 
     ids: Sequence[str]
@@ -92,7 +95,8 @@ class Pairs:
     tag_names: Sequence[str] = ()
     captions: Sequence[Sequence[str]] | None = None
     partition: Sequence[str] | None = None
-    source: str = ""
+    groups: np.ndarray | None = None
+    sources: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -106,7 +110,7 @@ def write_pairs(path: Path | str, pairs: Pairs, provenance: Provenance) -> None:
         _put_text(file, "label_names", pairs.label_names)
         _put_text(file, "images", pairs.images)
         file.attrs["image_root"] = str(pairs.image_root)
-        file.attrs["source"] = str(pairs.source)
+        _put_text(file, "sources", pairs.sources)
         if pairs.tags is not None:
             _put(file, "tags", np.asarray(pairs.tags, np.uint8))
             _put_text(file, "tag_names", pairs.tag_names)
@@ -115,6 +119,8 @@ def write_pairs(path: Path | str, pairs: Pairs, provenance: Provenance) -> None:
             _put(file, "captions_per_pair", np.array([len(c) for c in pairs.captions], np.int64))
         if pairs.partition is not None:
             _put_text(file, "partition", pairs.partition)
+        if pairs.groups is not None:
+            _put(file, "groups", np.asarray(pairs.groups, np.int64))
 
 
 def read_pairs(path: Path | str) -> Pairs:
@@ -134,7 +140,8 @@ def read_pairs(path: Path | str) -> Pairs:
             tag_names=_get_text(file, "tag_names") if "tag_names" in file else (),
             captions=captions,
             partition=_get_text(file, "partition") if "partition" in file else None,
-            source=file.attrs["source"],
+            groups=file["groups"][:] if "groups" in file else None,
+            sources=_get_text(file, "sources") if "sources" in file else (),
         )
 
 
@@ -142,6 +149,18 @@ def read_labels(path: Path | str) -> np.ndarray:
     """The labels of a pairs file alone, uint8 (n, c)."""
     with _open(path, "pairs") as file:
         return file["labels"][:]
+
+
+def read_groups(path: Path | str) -> np.ndarray | None:
+    """The groups of a pairs file alone, int64 (n,), or None."""
+    with _open(path, "pairs") as file:
+        return file["groups"][:] if "groups" in file else None
+
+
+def groups_of(names: Sequence[str]) -> np.ndarray | None:
+    """The groups of pairs by the names of their images; None where all differ."""
+    unique, groups = np.unique(np.asarray(names, dtype=object), return_inverse=True)
+    return groups.astype(np.int64) if len(unique) < len(names) else None
 
 
 # --- features -----------------------------------------------------------------------------------
@@ -272,7 +291,8 @@ def open_features(path: Path | str) -> Iterator[Features]:
 
 @dataclass(frozen=True)
 class Split:
-    """Row indices, ascending. train and validation lie in the database and are disjoint."""
+    """Row indices, ascending. Validation lies in the database, as train does unless a data set
+    has rows apart to train on; the two are disjoint."""
 
     query: np.ndarray
     database: np.ndarray

@@ -42,8 +42,13 @@ def optional_files(kind: str) -> tuple["Remote", ...]:
 
 
 def convert(kind: str, raw: Path | str, path: Path | str, **options: Any) -> None:
-    """Write the pairs of a data set of this kind as ``path``; see ``load``."""
+    """Write the pairs of a data set of this kind as ``path``; see ``load``.
+
+    A kind that has ``unpack`` may write what its pairs refer to into the same folder before.
+    """
     pairs = load(kind, raw, **options)
+    if hasattr(_module(kind), "unpack"):
+        _module(kind).unpack(pairs, Path(path).parent)
     write_pairs(path, pairs, Provenance("pairs", {"kind": kind, **options}))
 
 
@@ -106,7 +111,8 @@ def describe(pairs: Pairs) -> str:
     if len(counts):
         top = int(counts.argmax())
         labels += f", most frequent {pairs.label_names[top]} ({counts[top]:,})"
-    parts = [f"{len(pairs):,} pairs", *texts, labels]
+    images = () if pairs.groups is None else (f"{len(np.unique(pairs.groups)):,} images",)
+    parts = [f"{len(pairs):,} pairs", *images, *texts, labels]
     if pairs.partition is not None:
         names, sizes = np.unique(np.asarray(pairs.partition, dtype=str), return_counts=True)
         parts += [f"{n:,} {name or 'undivided'}" for name, n in zip(names, sizes, strict=True)]

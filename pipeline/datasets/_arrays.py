@@ -1,6 +1,6 @@
-"""Named arrays of .npz, .mat and HDF5 files behind one face: shapes at once, rows when asked for.
+"""Named arrays of .npz, .npy, .mat and HDF5 files behind one face: shapes at once, rows when asked.
 
-Nothing that could run code is read: no pickles, no object references, no links to other files.
+Nothing that could run code or reach another file is read: no pickles, no links, no outside storage.
 """
 
 import zipfile
@@ -21,41 +21,67 @@ from pipeline.errors import InputError
 _HDF5_FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 
+_PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".joblib")
+_TO_CONVERT = "np.savez('mine.npz', image=..., text=..., labels=...)"
+
+
 @dataclass(frozen=True)
 class Array:
-    """One array of a file, or two stacked; ``rows`` reads a slice along its first axis."""
+    """One array of a file, or several stacked; ``read`` gives a slice along an axis of it."""
 
     shape: tuple[int, ...]
-    rows: Callable[[slice], np.ndarray]
+    read: Callable[[slice, int], np.ndarray]
 
     def __len__(self) -> int:
         return self.shape[0] if self.shape else 0
 
+    def rows(self, index: slice = slice(None)) -> np.ndarray:
+        """A slice along the first axis; all of the array by default."""
+        return self.read(index, 0)
+
+
+def in_memory(values: np.ndarray) -> Array:
+    """An array that is in memory."""
+    return Array(values.shape, lambda index, axis: values[(slice(None),) * axis + (index,)])
+
 
 @contextmanager
 def open_file(path: Path) -> Iterator[Mapping[str, Array]]:
-    """The arrays of a file by name; HDF5 is read by rows, .npz and .mat array by array."""
+    """The arrays of a file by name; HDF5 is read by rows, .npz and .mat array by array.
+
+    A file that holds one array without a name (.npy, a sparse matrix of SciPy) lends it its own.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    readers = {".npz": _npz, ".mat": _mat, ".h5": _hdf5, ".hdf5": _hdf5}
-    if path.suffix.lower() not in readers:
+    suffix = path.suffix.lower()
+    readers = {".npz": _npz, ".npy": _npy, ".mat": _mat, ".h5": _hdf5, ".hdf5": _hdf5}
+    if suffix in _PICKLES:
+        raise InputError(
+            f"{path}: a pickle, which can run code when it is opened and is never loaded; where "
+            f"you trust it, load it and save its arrays with {_TO_CONVERT}"
+        )
+    if suffix not in readers:
         raise InputError(f"{path}: not one of {', '.join(readers)}")
-    with readers[path.suffix.lower()](path) as arrays:
+    with readers[suffix](path) as arrays:
         yield arrays
 
 
-def stack(first: Array, second: Array) -> Array:
-    """The rows of ``first``, then those of ``second``."""
-    if first.shape[1:] != second.shape[1:]:
-        raise InputError(f"arrays of {first.shape} and {second.shape} differ in their columns")
-    n = len(first)
+def stack(*parts: Array) -> Array:
+    """The rows of the first array, then those of the next."""
+    if len({part.shape[1:] for part in parts}) > 1:
+        shapes = " and ".join(str(part.shape) for part in parts)
+        raise InputError(f"arrays of {shapes} differ in their columns")
+    ends = np.cumsum([len(part) for part in parts])
 
-    def rows(index: slice) -> np.ndarray:
-        start, stop, _ = index.indices(n + len(second))
-        ahead = first.rows(slice(min(start, n), min(stop, n)))
-        return np.concatenate([ahead, second.rows(slice(max(start - n, 0), max(stop - n, 0)))])
+    def read(index: slice, axis: int) -> np.ndarray:
+        if axis:
+            return np.concatenate([part.read(index, axis) for part in parts])
+        start, stop, _ = index.indices(int(ends[-1]))
+        begins = ends - [len(part) for part in parts]
+        slices = [slice(max(start - b, 0), max(stop - b, 0)) for b in begins]
+        return np.concatenate([part.rows(own) for part, own in zip(parts, slices, strict=True)])
 
-    return Array((n + len(second), *first.shape[1:]), rows)
+    return Array((int(ends[-1]), *parts[0].shape[1:]), read)
 
 
 @contextmanager
@@ -67,7 +93,19 @@ def _npz(path: Path) -> Iterator[Mapping[str, Array]]:
         except (zipfile.BadZipFile, ValueError, EOFError, AttributeError) as error:
             raise InputError(f"{path}: not a readable .npz file ({error})") from None
         with file:
-            yield Lazy(names, lambda name: _in_memory(path, name, lambda: file[name]))
+            if {"format", "shape", "data"} <= set(names):  # what scipy.sparse.save_npz writes
+                yield _alone(path, lambda: scipy.sparse.load_npz(path))
+            else:
+                yield Lazy(names, lambda name: _loaded(path, name, lambda: file[name]))
+
+
+@contextmanager
+def _npy(path: Path) -> Iterator[Mapping[str, Array]]:
+    yield _alone(path, lambda: np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _alone(path: Path, load: Callable[[], Any]) -> "Lazy":
+    return Lazy([path.stem], lambda name: _loaded(path, name, load))
 
 
 @contextmanager
@@ -84,7 +122,7 @@ def _mat(path: Path) -> Iterator[Mapping[str, Array]]:
         names = [name for name, *_ in scipy.io.whosmat(path)]
     except Exception as error:  # scipy raises whatever its parser stumbles over
         raise InputError(f"{path}: not a readable .mat file ({error})") from None
-    yield Lazy(names, lambda name: _in_memory(path, name, lambda: load(name)))
+    yield Lazy(names, lambda name: _loaded(path, name, lambda: load(name)))
 
 
 @contextmanager
@@ -99,11 +137,17 @@ def _hdf5(path: Path, transposed: bool = False) -> Iterator[Mapping[str, Array]]
         yield Lazy(names, lambda name: _on_disk(path, name, file, transposed))
 
 
-def _is_inside(file: h5py.File, name: str) -> bool:
+def _is_inside(file: h5py.Group, name: str) -> bool:
     """An array of this very file: one that leads to another file could show any of the machine."""
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         return False
     data = file.get(name)
+    if isinstance(data, h5py.Group):  # the parts of a sparse matrix of MATLAB's
+        return "MATLAB_sparse" in data.attrs and all(_is_inside(data, part) for part in data)
+    return _is_own(data)
+
+
+def _is_own(data: Any) -> bool:
     return isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
 
 
@@ -125,30 +169,90 @@ class Lazy(Mapping[str, Array]):
         return len(self._names)
 
 
-def _in_memory(path: Path, name: str, load: Callable[[], Any]) -> Array:
+def _loaded(path: Path, name: str, load: Callable[[], Any]) -> Array:
     try:
         array = load()
     except Exception as error:  # the readers raise whatever they stumble over in a damaged file
         pickled = "pickle" in str(error)
-        why = "holds Python objects, which are never loaded" if pickled else f"unreadable ({error})"
+        why = (
+            f"holds Python objects, which are never loaded; save plain arrays with {_TO_CONVERT}"
+            if pickled
+            else f"unreadable ({error})"
+        )
         raise InputError(f"{path}: {name}: {why}") from None
-    if scipy.sparse.issparse(array):
-        sparse = array.tocsr()
-        return Array(sparse.shape, lambda rows: sparse[rows].toarray())
-    return Array(array.shape, lambda rows: array[rows])
+    return _of_sparse(array) if scipy.sparse.issparse(array) else in_memory(array)
+
+
+def _of_sparse(matrix: Any) -> Array:
+    rows = matrix.tocsr()
+
+    def read(index: slice, axis: int) -> np.ndarray:
+        return (rows[:, index] if axis else rows[index]).toarray()
+
+    return Array(rows.shape, read)
 
 
 def _on_disk(path: Path, name: str, file: h5py.File, transposed: bool) -> Array:
-    def read(what: Callable[[h5py.Dataset], Any]) -> Any:
+    """An array of an HDF5 file; MATLAB's, by their attribute or ``transposed``, turn their axes."""
+
+    def reading(what: Callable[[Any], Any]) -> Any:
         try:
             return what(file[name])
         except _HDF5_FAULTS as error:
             said = " ".join(str(error).split())
             raise InputError(f"{path}: {name}: unreadable ({said})") from None
 
-    def rows(data: h5py.Dataset, index: slice) -> np.ndarray:
+    def slices(data: h5py.Dataset, index: slice, axis: int) -> np.ndarray:
         source = data.asstr() if h5py.check_string_dtype(data.dtype) else data
-        return source[:, index].T if transposed and data.ndim == 2 else source[index]
+        if turned:
+            return source[(slice(None),) * (data.ndim - 1 - axis) + (index,)].T
+        return source[(slice(None),) * axis + (index,)]
 
-    shape = read(lambda data: data.shape[::-1] if transposed else data.shape)
-    return Array(shape, lambda index: read(lambda data: rows(data, index)))
+    kind = reading(lambda data: data.attrs.get("MATLAB_class", b""))
+    turned = transposed or kind != b""
+    if reading(lambda data: isinstance(data, h5py.Group)):
+        return _of_sparse(reading(_matlab_sparse))
+    if kind == b"char":
+        return in_memory(reading(_matlab_char))
+    if reading(lambda data: h5py.check_ref_dtype(data.dtype)):
+        return in_memory(reading(lambda data: _matlab_cells(file, data)))
+    shape = reading(lambda data: data.shape[::-1] if turned else data.shape)
+    return Array(shape, lambda index, axis: reading(lambda data: slices(data, index, axis)))
+
+
+# --- what MATLAB's form 7.3 makes of sparse matrices, characters and cells ------------------------
+
+
+def _matlab_sparse(group: h5py.Group) -> scipy.sparse.csc_matrix:
+    starts = group["jc"][:].ravel()
+    values, rows = (
+        group[part][:].ravel() if part in group else np.zeros(0, int) for part in ("data", "ir")
+    )
+    shape = (int(group.attrs["MATLAB_sparse"]), len(starts) - 1)
+    matrix = scipy.sparse.csc_matrix((values, rows, starts), shape=shape)
+    matrix.check_format()
+    return matrix
+
+
+def _matlab_char(data: h5py.Dataset) -> np.ndarray:
+    """The rows of a matrix of characters, str (rows,); one that is empty is one empty string."""
+    if data.attrs.get("MATLAB_empty", 0):
+        return np.array([""])
+    codes = np.atleast_2d(data[:].T)
+    return np.array(["".join(map(chr, row)).rstrip() for row in codes])
+
+
+def _matlab_cells(file: h5py.File, data: h5py.Dataset, depth: int = 0) -> np.ndarray:
+    """Strings, or cells of strings, object array in MATLAB's shape."""
+    cells = np.empty(data.shape[::-1], object)
+    for place, reference in np.ndenumerate(data[:].T):
+        target = file[reference]
+        if not _is_own(target):
+            raise ValueError("a cell leads out of the file")
+        if h5py.check_ref_dtype(target.dtype) and depth < 2:
+            cells[place] = _matlab_cells(file, target, depth + 1).ravel()
+        elif target.attrs.get("MATLAB_class") == b"char":
+            cells[place] = str(_matlab_char(target)[0])
+        else:
+            raise ValueError("a cell holds no text")
+    return cells

@@ -74,7 +74,7 @@ def open_members(raw: Path, archive: str, folder: str) -> Iterator[Members]:
     """
     path = raw / archive
     if path.is_file():
-        with _open_zip(path) as file:
+        with open_zip(path) as file:
             yield Members(path, sorted(n for n in file.namelist() if not n.endswith("/")), file)
     elif (raw / folder).is_dir():
         found = (raw / folder).rglob("*")
@@ -88,7 +88,7 @@ def open_members(raw: Path, archive: str, folder: str) -> Iterator[Members]:
 
 
 @contextmanager
-def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         file = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:

@@ -2,10 +2,13 @@
 
 Columns (CSV, with a header line) or keys (JSON lines, one object a line; ``.jsonl``, ``.ndjson``):
 
+Rows with the same image are captions of it, which instance retrieval and splits know.
+
 id      a unique name
 image   path relative to the table, which may pass through a zip archive (``a.zip/1.jpg``)
 text    a sentence; in JSON lines also a list of sentences, of which the text encoder draws one
-labels  separated by ``;``; in JSON lines also a list. May be empty: relevant to no other pair
+labels  separated by ``;``; in JSON lines also a list. May be empty: relevant to no other pair; or
+        left out, for instance retrieval alone
 tags    like labels; instead of ``text`` or beside it
 split   query, database, train (which is part of the database) or nothing; may be left out
 """
@@ -20,14 +23,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.store import Pairs
+from pipeline.store import Pairs, groups_of
 
 FILES = ()
 """Nothing to download."""
 
 SEPARATOR = ";"
 _COLUMNS = ("id", "image", "text", "labels", "tags", "split")
-_NEEDED = ("id", "image", "labels")
+_NEEDED = ("id", "image")
 _SPLITS = ("query", "database", "train", "")
 
 
@@ -68,6 +71,7 @@ def pairs(raw: Path, *, table: str = "pairs.csv") -> Pairs:
         tags=tags if tag_names else None,
         tag_names=tag_names,
         captions=_captions(rows),
+        groups=groups_of([row.image for row in rows]),
         partition=[row.split for row in rows] if divided else None,
     )
 

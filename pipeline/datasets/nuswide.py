@@ -4,7 +4,9 @@ A pair is kept when it has one of the most frequent concepts: 186,577 pairs for 
 T.-S. Chua et al.: NUS-WIDE: a real-world web image database, CIVR 2009.
 
 The images are not distributed officially; the folder or archive they are in is named by the option
-``images``. An id is the row (from 0) of a pair in the official lists, which all run alike.
+``images``: in the official folders, or all in one, as they go around. They are found by their path
+or by the number in their name, which is that of the photograph. An id is the row (from 0) of a pair
+in the official lists, which all run alike.
 """
 
 import logging
@@ -17,6 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline.datasets._members import Members, open_members
+from pipeline.datasets._pictures import find_pictures, list_pictures
 from pipeline.download import Remote
 from pipeline.errors import InputError
 from pipeline.store import Pairs
@@ -46,10 +49,10 @@ def pairs(raw: Path, *, concepts: int = 10, images: str = "images") -> Pairs:
     """The pairs of NUS-WIDE, from its archives or the folders extracted from them.
 
     concepts  the number of concepts, the most frequent ones, that serve as labels
-    images    the folder or zip archive below ``raw`` (and the folder in it) that the official
-              image list is relative to
+    images    the folder or zip archive below ``raw`` (and the folder in it) with the pictures
 
-    Tags and image list may be missing: pairs then have none, and a warning says so.
+    Tags and image list may be missing: pairs then have none, and a warning says so. Pictures that
+    are missing are counted and named; their pairs stay, and the image encoder leaves them out.
     """
     raw = Path(raw)
     names, labels = ground_truth(raw, concepts)
@@ -61,7 +64,10 @@ def pairs(raw: Path, *, concepts: int = 10, images: str = "images") -> Pairs:
         image_root=str(raw),
     )
     if _there(raw, IMAGE_LIST, "ImageList"):
-        pairs.images = [f"{images}/{name}" for name in _image_list(raw, keep)]
+        listed = _image_list(raw, keep)
+        pairs.images = [f"{images}/{name}" for name in listed]
+        if list_pictures(raw, images) is not None:
+            pairs.images = find_pictures(raw, images, listed, "the official list")
     if _there(raw, TAGS, "NUS_WID_Tags"):
         pairs.tag_names, pairs.tags = _tags(raw, keep)
     return pairs

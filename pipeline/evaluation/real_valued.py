@@ -60,13 +60,13 @@ def _parts(
     step, small = max(1, _SCORES // size), max(1, _CELLS // size)
     shared = database_labels.astype(np.float32).T
     for first in range(0, len(query), step):
-        scores = _scores(query[first : first + step], database, cosine)
-        for i in range(0, len(scores), small):
+        found = scores(query[first : first + step], database, cosine)
+        for i in range(0, len(found), small):
             labels = query_labels[first + i : first + step][:small].astype(np.float32)
-            yield _counts(scores[i : i + small], labels @ shared > 0, cuts, ranks)
+            yield _counts(found[i : i + small], labels @ shared > 0, cuts, ranks)
 
 
-def _scores(query: np.ndarray, database: np.ndarray, cosine: bool) -> np.ndarray:
+def scores(query: np.ndarray, database: np.ndarray, cosine: bool) -> np.ndarray:
     """What orders the database as its distances do, float32 (q, N).
 
     |d|^2 - 2 q.d for the Euclidean distance: the squared distance less |q|^2, which is the same for

@@ -1,6 +1,7 @@
 """Evaluate one setting: all seeds, all four tasks, and the codes themselves."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,11 +11,14 @@ from pipeline import store
 from pipeline.errors import InputError
 from pipeline.evaluation import Result, evaluate
 from pipeline.evaluation.independence import correlation_mse
+from pipeline.evaluation.instance import evaluate_instances
 from pipeline.evaluation.real_valued import evaluate_real
 from pipeline.files import write_text
 from pipeline.store import TASKS, Codes, Provenance, Split
 
 _VIEWS = {"i": "image", "t": "text"}
+_CURVES = ("precision_at", "pr_")
+log = logging.getLogger(__name__)
 
 
 def evaluate_files(
@@ -34,8 +38,9 @@ def evaluate_files(
     """
     drawn, labels = store.read_splits(splits), store.read_labels(pairs)
     metrics = evaluate_tasks(
-        store.read_codes(codes), drawn, labels, phase=phase, map_at=map_at, threads=threads
-    )
+        *(store.read_codes(codes), drawn, labels, store.read_groups(pairs)),
+        phase=phase, map_at=map_at, threads=threads,
+    )  # fmt: skip
     inputs = {"codes": codes, "splits": splits, "pairs": pairs}
     made = Provenance("evaluate", {"phase": phase, "map_at": map_at}, inputs)
     store.write_metrics(path, metrics, list(drawn), made)
@@ -57,6 +62,7 @@ def evaluate_tasks(
     codes: Codes,
     splits: Mapping[int, Split],
     labels: np.ndarray,
+    pair_groups: np.ndarray | None = None,
     *,
     phase: str,
     map_at: Sequence[int | str],
@@ -64,15 +70,25 @@ def evaluate_tasks(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Metrics by group (a task, or 'codes') and name, the first axis of every array the seed.
 
+    Those by category, of ``evaluate``, need labels; those by instance, of ``evaluate_instances``,
+    are of the queries of both views among themselves and need none.
+
+    pair_groups  as ``Pairs.groups``
     phase  'test': the queries search the database; 'validation': the rows set aside in the
            database search the rest of it, and the queries are not touched
     """
     groups: dict[str, list[dict[str, np.ndarray]]] = {task: [] for task in TASKS} | {"codes": []}
     for i, split in enumerate(splits.values()):
         queries, database = _rows(split, phase)
-        _check_rows(np.concatenate([queries, database]), codes.image.shape[1], len(labels))
+        _check_rows(queries, database, codes.image.shape[1], len(labels))
         views = {view: getattr(codes, view)[i] for view in _VIEWS.values()}
+        own = None if pair_groups is None else pair_groups[queries]
+        instances = evaluate_instances(views["image"][queries], views["text"][queries], own)
+        alone = _without_relevant(labels[queries], labels[database])
         for task in TASKS:
+            if not labels.shape[1]:
+                groups[task].append(instances.get(task, {}))
+                continue
             asking, answering = views[_VIEWS[task[0]]], views[_VIEWS[task[2]]]
             result = _evaluate(
                 asking[queries],
@@ -83,15 +99,40 @@ def evaluate_tasks(
                 stable_k=[k for k in map_at if k != "all"],  # all in order costs most, says least
                 **({"threads": threads} if asking.dtype == bool else {}),
             )
-            groups[task].append(result.arrays())
+            found = result.arrays() | {"without_relevant": np.float64(alone)}
+            groups[task].append(found | instances.get(task, {}))
         told = codes.diagnostics.get("collapsed")
         known = {} if told is None else {"collapsed": np.asarray(told[i])}
         groups["codes"].append(_of_codes(views, database) | known)
     return {group: _stack(seeds) for group, seeds in groups.items()}
 
 
-def _check_rows(rows: np.ndarray, codes: int, labels: int) -> None:
-    """Codes, labels and split have to be of one data set."""
+def _without_relevant(queries: np.ndarray, database: np.ndarray) -> float:
+    """The share of queries that no item of the database has a label in common with."""
+    if not queries.shape[1]:
+        return 0.0
+    alone = ~(queries.astype(bool) & database.any(axis=0)).any(axis=1)
+    if alone.all():
+        raise InputError(
+            f"none of the {len(queries):,} queries shares a label with any of the "
+            f"{len(database):,} items of the database, so that every metric would be 0; labels or "
+            "split are at fault (without labels, leave them out: instance metrics need none)"
+        )
+    if alone.any():
+        log.warning(
+            "%d of %d queries have no relevant item: they count as 0", alone.sum(), len(alone)
+        )
+    return float(alone.mean())
+
+
+def _check_rows(queries: np.ndarray, database: np.ndarray, codes: int, labels: int) -> None:
+    """Codes, labels and split have to be of one data set, and the split to have both parts."""
+    if not len(queries) or not len(database):
+        raise InputError(
+            f"there are {len(queries)} queries and {len(database)} database items; "
+            "at least one of each is needed"
+        )
+    rows = np.concatenate([queries, database])
     last = int(rows.max(initial=-1))
     if codes != labels or last >= labels:
         raise InputError(
@@ -125,4 +166,18 @@ def _of_codes(views: Mapping[str, np.ndarray], database: np.ndarray) -> dict[str
 
 
 def _stack(seeds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.stack([arrays[name] for arrays in seeds]) for name in seeds[0]}
+    return {name: _even(name, [arrays[name] for arrays in seeds]) for name in seeds[0]}
+
+
+def _even(name: str, arrays: list[np.ndarray]) -> np.ndarray:
+    """Images with unlike numbers of captions make seeds of unlike length: NaN is no query."""
+    lengths = {len(array) for array in arrays if np.ndim(array)}
+    if len(lengths) > 1 and name.startswith(_CURVES):
+        arrays = [array[: min(lengths)] for array in arrays]
+    elif len(lengths) > 1:
+        ends = [max(lengths) - len(array) for array in arrays]
+        arrays = [
+            np.pad(array, (0, end), constant_values=np.nan)
+            for array, end in zip(arrays, ends, strict=True)
+        ]
+    return np.stack(arrays)

@@ -6,7 +6,7 @@ entry of ``_FAMILIES`` and nothing else.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,14 @@ from pipeline import store
 from pipeline.errors import InputError
 
 MODALITIES = ("image", "text")
+CROSS = ("i2t", "t2i")
+_RANK = {
+    "limits": (1.0, None),
+    "higher_is_better": False,
+    "only": CROSS,
+    "scale": 1.0,
+    "decimals": 1,
+}
 
 #: suffix of a mAP -> (array that holds its AP per query, what it says)
 _AP_VARIANTS = {
@@ -42,6 +50,13 @@ class Measured:
         try:
             return self.groups[group][name]
         except KeyError:
+            if name.startswith(("ap_", "hit@", "precision_at", "pr_")) and not any(
+                "precision_at" in arrays for arrays in self.groups.values()
+            ):
+                raise InputError(
+                    f"{self.path}: the data set has no labels, so it has no {name}; ask for "
+                    "R@1:instance, R@5:instance, R@10:instance, MedR or MeanR"
+                ) from None
             raise InputError(
                 f"{self.path}: {group} has no {name}; evaluate again with what it needs"
             ) from None
@@ -62,6 +77,7 @@ class Metric:
     per_query  the same per query, (S, Q), where the metric is a mean over queries
     limits     lowest and highest possible value; the highest is None where there is none
     measured_on  what stands in place of tasks for what is no retrieval, such as the modalities
+    only         the tasks that have the metric, where not all do
     scale      what a value is multiplied with to be shown, with ``decimals`` places
     """
 
@@ -72,12 +88,13 @@ class Metric:
     limits: tuple[float, float | None] = (0.0, 1.0)
     higher_is_better: bool = True
     measured_on: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     scale: float = 100.0
     decimals: int = 2
 
     def tasks(self, asked: list[str]) -> list[str]:
         """The retrieval tasks asked for, or what stands in their place."""
-        return list(self.measured_on) or asked
+        return list(self.measured_on) or [t for t in asked if not self.only or t in self.only]
 
 
 def metric(name: str) -> Metric:
@@ -87,7 +104,8 @@ def metric(name: str) -> Metric:
             return make(name, **match.groupdict())
     raise InputError(
         f"unknown metric {name!r}; known are mAP@K and mAP@all (with "
-        f"{', '.join(':' + v for v in _AP_VARIANTS if v)}), P@K, R@K, TC, corr_mse and partners"
+        f"{', '.join(':' + v for v in _AP_VARIANTS if v)}), P@K, R@K, R@1:instance (5, 10), MedR, "
+        "MeanR, TC, corr_mse and partners"
     )
 
 
@@ -97,7 +115,10 @@ def _mean_ap(name: str, cut: str, variant: str | None) -> Metric:
     return _mean_over_queries(name, description, f"{array}@{cut}")
 
 
-def _recall(name: str, cut: str) -> Metric:
+def _recall(name: str, cut: str, variant: str | None) -> Metric:
+    if variant:
+        description = f"share of queries with an item of their own pair among the first {cut}"
+        return replace(_mean_over_queries(name, description, f"own@{cut}"), only=CROSS)
     description = f"share of queries with a relevant item among the first {cut}"
     return _mean_over_queries(name, description, f"hit@{cut}")
 
@@ -107,9 +128,23 @@ def _mean_over_queries(name: str, description: str, array: str) -> Metric:
         return measured.array(task, array)
 
     def read(measured: Measured, task: str) -> np.ndarray:
-        return per_query(measured, task).mean(axis=1)
+        return np.nanmean(per_query(measured, task), axis=1)
 
     return Metric(name, description, read, per_query)
+
+
+def _mean_rank(name: str) -> Metric:
+    """In an expectation over ties, as all that is said of instances."""
+    mean = _mean_over_queries(name, "mean rank of the first item of a query's own pair", "own_rank")
+    return replace(mean, **_RANK)
+
+
+def _median_rank(name: str) -> Metric:
+    def read(measured: Measured, task: str) -> np.ndarray:
+        return measured.array(task, "own_median")
+
+    description = "median over queries of the rank of the first item of their own pair"
+    return replace(Metric(name, description, read), **_RANK)
 
 
 def _precision(name: str, cut: str) -> Metric:
@@ -159,7 +194,9 @@ def _partners(name: str) -> Metric:
 _FAMILIES: dict[str, Callable[..., Metric]] = {
     rf"mAP@(?P<cut>\d+|all)(:(?P<variant>{'|'.join(v for v in _AP_VARIANTS if v)}))?": _mean_ap,
     r"P@(?P<cut>\d+)": _precision,
-    r"R@(?P<cut>\d+)": _recall,
+    r"R@(?P<cut>\d+)(:(?P<variant>instance))?": _recall,
+    "MedR": _median_rank,
+    "MeanR": _mean_rank,
     "TC": _total_correlation,
     "corr_mse": _correlation_mse,
     "partners": _partners,

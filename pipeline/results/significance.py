@@ -53,7 +53,7 @@ def against_best(per_query: Sequence[np.ndarray | None], best: int) -> np.ndarra
         and reference is not None
         and values.shape == reference.shape
     ]
-    raw = [paired_p(reference.mean(axis=0), per_query[i].mean(axis=0)) for i in pairable]
+    raw = [paired_p(*(np.nanmean(x, axis=0) for x in (reference, per_query[i]))) for i in pairable]
     found = np.full(len(per_query), np.nan)
     found[np.array(pairable, int)] = holm(raw)
     return found

@@ -1,8 +1,9 @@
 """The long table of an experiment: one row per value, from which every view of it is made.
 
 Columns: dataset, features, split, task, method, bits, the experiment's own columns, metric, seed,
-value, paper, difference, beyond_noise, rank, p_value, collapsed, note. ``seed`` is a seed, ``mean``
-or ``std`` (over seeds, n - 1); everything from ``paper`` on stands in the ``mean`` rows alone.
+value, paper, difference, beyond_noise, rank, p_value, collapsed, without_relevant, note. ``seed``
+is a seed, ``mean`` or ``std`` (over seeds, n - 1); everything from ``paper`` on stands in the
+``mean`` rows alone.
 
 beyond_noise  ``yes`` when the difference from the paper is more than seeds explain: the paper's
               one run would lie within 2 s sqrt(1 + 1/S) of our mean of S seeds, s their standard
@@ -10,6 +11,7 @@ beyond_noise  ``yes`` when the difference from the paper is more than seeds expl
 rank          1 for the best, 2 for the second best of what is compared (see ``competition``);
               equal values share their place
 collapsed     of how many seeds the method says that their codes tell nothing
+without_relevant  the share of queries that no item of the database is relevant to: they count as 0
 p_value       Holm-corrected, of the paired test against the best; at .05 and above the two are
               not significantly different
 """
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 
 Spec = Mapping[str, Any]
 KEYS = ("dataset", "features", "split", "task", "method", "bits")
-FINDINGS = ("value", "paper", "difference", "beyond_noise", "rank", "p_value", "collapsed", "note")
+FINDINGS = ("value", "paper", "difference", "beyond_noise", "rank", "p_value", "collapsed",
+            "without_relevant", "note")  # fmt: skip
 _FILES = ("metrics_file", "codes_file", "missing")
 NOT_RUN = "printed in the paper, not computed here"
 
@@ -61,7 +64,7 @@ def read_csv(path: Path | str) -> "pd.DataFrame":
     import pandas as pd
 
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    numbers = ("value", "paper", "difference", "p_value", "rank", "collapsed")
+    numbers = ("value", "paper", "difference", "p_value", "rank", "collapsed", "without_relevant")
     return table.assign(
         bits=table["bits"].astype(int),
         **{name: pd.to_numeric(table[name], errors="coerce") for name in numbers},
@@ -144,7 +147,11 @@ def _read(
     seeds = dict(zip(found.seeds, map(float, values), strict=True))
     record = {"seeds": seeds, "value": float(np.mean(values)), "std": std}
     collapsed = found.groups.get("codes", {}).get("collapsed")
-    return record | {"collapsed": int(np.sum(0 if collapsed is None else collapsed))}, queries, ""
+    record["collapsed"] = int(np.sum(0 if collapsed is None else collapsed))
+    if not definition.only:  # of no matter to instances, each of which has its partner
+        alone = found.groups.get(task, {}).get("without_relevant")
+        record["without_relevant"] = None if alone is None else float(np.mean(alone))
+    return record, queries, ""
 
 
 def _only_in_paper(spec: Spec, values: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -40,6 +40,7 @@ class Cell:
     as_good      not significantly different from the best
     beyond_noise the difference from the paper is more than seeds explain
     collapsed    the codes of at least one seed collapsed
+    alone        the share of queries without a relevant item, which count as 0
     note         why there is no number of ours
     level, paper_level  both numbers from 0 to 1 where the metric is a share, for who draws them
     """
@@ -52,6 +53,7 @@ class Cell:
     as_good: bool = False
     beyond_noise: bool = False
     collapsed: bool = False
+    alone: float = 0.0
     note: str = ""
     level: float | None = None
     paper_level: float | None = None
@@ -92,6 +94,11 @@ class View:
             legend.append("*: differs from the paper by more than our seeds explain.")
         if any(cell.collapsed for cell in cells):
             legend.append("‡: the codes of at least one seed collapsed.")
+        if alone := max((cell.alone for cell in cells), default=0.0):
+            legend.append(
+                f"Up to {100 * alone:.2g} % of the queries have no relevant item in the database: "
+                "they count as 0."
+            )
         reasons = dict.fromkeys(cell.note for cell in cells if cell.note)
         return [*legend, *(f"Empty cells: {reason}." for reason in reasons)]
 
@@ -222,6 +229,7 @@ def _cell(record: Mapping[str, Any], std: float) -> Cell:
         as_good=bool(record["p_value"] >= LEVEL),
         beyond_noise=record["beyond_noise"] == "yes",
         collapsed=bool(record["collapsed"] > 0),
+        alone=float(np.nan_to_num(record["without_relevant"])),
         note=record["note"] if isinstance(record["note"], str) else "",
         level=level(record["value"]),
         paper_level=level(record["paper"]),

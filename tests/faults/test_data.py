@@ -118,19 +118,27 @@ def test_an_empty_part_of_a_split_is_one_sentence(tmp_path, capsys, empty):
     assert not (tmp_path / "m.h5").exists()
 
 
-def test_queries_without_a_relevant_item_count_as_zero(tmp_path):
+def test_queries_without_a_relevant_item_count_as_zero_and_are_counted(tmp_path):
     labels = np.zeros((30, 3), np.uint8)
-    labels[5:, 0] = 1  # no query has a label
+    labels[4:, 0] = 1  # one query of five has a label
     split = Split(ROWS[:5], ROWS[5:], ROWS[5:], ROWS[:0])
     assert setting(tmp_path, split, labels=labels) == 0
     found = store.read_metrics(tmp_path / "m.h5").groups["i2t"]
-    assert (found["ap_expected_hits@50"] == 0).all()
+    assert (found["ap_expected_hits@50"][0, :4] == 0).all() and found["without_relevant"] == [0.8]
+
+
+def test_queries_none_of_which_has_a_relevant_item_are_one_sentence(tmp_path, capsys):
+    labels = np.zeros((30, 3), np.uint8)
+    labels[5:, 0] = 1
+    split = Split(ROWS[:5], ROWS[5:], ROWS[5:], ROWS[:0])
+    assert setting(tmp_path, split, labels=labels) == 2
+    assert "none of the 5 queries shares a label" in capsys.readouterr().err
 
 
 def test_a_database_of_one_row_is_one_sentence(tmp_path, capsys):
     """It can be ranked, but its codes have no correlation."""
     split = Split(ROWS[:5], ROWS[5:6], ROWS[5:6], ROWS[:0])
-    assert setting(tmp_path, split) == 2
+    assert setting(tmp_path, split, labels=np.ones((30, 3), np.uint8)) == 2
     assert "n of at least 2 is needed" in capsys.readouterr().err
 
 

@@ -75,7 +75,7 @@ STAGES = """
 pairs features --raw . --out p.h5 --options '{"file": "given.npz"}'
 encode image --pairs p.h5 --out i.h5 --options '{"kind": "given"}'
 encode text --pairs p.h5 --out t.h5 --options '{"kind": "given"}'
-split --dataset d --pairs p.h5 --image i.h5 --text t.h5 --out s.h5 --seeds 0 \
+split --dataset d --pairs p.h5 --image i.h5 --text t.h5 --out s.h5 --table s.csv --seeds 0 \
     --options '{"query": "given", "train": "database"}'
 train cvh --bits 4 --image i.h5 --text t.h5 --splits s.h5 --out c.h5
 evaluate --codes c.h5 --splits s.h5 --pairs p.h5 --out m.h5 --map-at 10 all

@@ -98,7 +98,7 @@ def test_wiki_can_be_used_as_it_stands(shared, tmp_path):
     assert pairs.labels.shape == (2866, 10) and (pairs.labels.sum(axis=1) == 1).all()
     assert list(pairs.partition) == ["database"] * 2173 + ["query"] * 693
     give(pairs, "image", tmp_path / "image.h5")
-    truth = scipy.io.loadmat(pairs.source)
+    truth = scipy.io.loadmat(pairs.sources[0])
     with store.open_features(tmp_path / "image.h5") as features:
         rows = features.rows(slice(2170, 2180))
     stacked = np.vstack([truth["I_tr"][2170:], truth["I_te"][:7]]).astype(np.float32)
@@ -112,7 +112,7 @@ def test_large_hdf5_is_read_by_blocks(tmp_path, monkeypatch):
 
     def watched(self, index, *rest):
         if self.name == "/image" and self.file.filename.endswith("a.h5"):
-            asked.append(index)
+            asked.append(index[0])
         return whole(self, index, *rest)
 
     monkeypatch.setattr(h5py.Dataset, "__getitem__", watched)
@@ -127,14 +127,15 @@ def test_large_hdf5_is_read_by_blocks(tmp_path, monkeypatch):
 
 
 FAULTS = {
-    "missing": ({"labels": None}, "needed are image, text, labels, split"),
+    "missing": ({"text": None}, "needed are image, text, labels and split"),
     "flat": ({"image": np.zeros(N)}, "image has shape"),
     "no columns": ({"image": np.zeros((N, 0))}, "image has shape"),
-    "words": ({"text": np.full((N, 2), "a")}, "numbers are needed"),
+    "times": ({"text": np.full((N, 2), "2020", "M8[Y]")}, "numbers are needed"),
+    "no words": ({"text": np.full(N, " ")}, "row 0 has no text"),
     "rows": ({"text": np.zeros((N + 1, 2))}, "differ in their rows: .*text 21"),
     "labels": ({"labels": np.full((N, 2), 3)}, "other values than 0 and 1"),
     "nan labels": ({"labels": np.full((N, 2), np.nan)}, "other values than 0 and 1"),
-    "split": ({"split": np.full(N, "test"), "train": None}, "'test' in row 0"),
+    "split": ({"split": np.full(N, "tset"), "train": None}, "'tset' in row 0"),
     "split shape": ({"split": np.full((4, 5), "query"), "train": None}, "split has shape"),
     "train": ({"train": np.ones(N, bool)}, "row 0 is to be trained on and is a query"),
     "train shape": ({"train": np.ones(3, bool)}, "train has shape"),

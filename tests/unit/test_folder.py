@@ -81,7 +81,7 @@ def row(**changes):
 
 
 CSV_FAULTS = {
-    "empty": ("", "line 1: has no id and no image and no labels"),
+    "empty": ("", "line 1: has no id and no image; needed"),
     "header only": (HEADER, "lists no pair"),
     "no text": ("id,image,labels\na,b,c\n", "line 1: has no text"),
     "unknown column": ("id,image,text,labels,lable\n", "line 1: 'lable' is none of"),
@@ -112,7 +112,7 @@ JSON_FAULTS = {
     "broken": ('{"id": ', "line 2: not readable as JSON"),
     "deep": ("[" * 100_000, "line 2: not readable as JSON"),
     "list": ("[1]", "line 2: a JSON object is needed"),
-    "key": ('{"id": "c", "image": "x"}', "line 2: has no labels"),
+    "key": ('{"id": "c", "image": "x"}', "line 2: has no text"),
     "number": ('{"id": 1.5, "image": "x", "text": "t", "labels": ""}', "line 2: id must be text"),
     "labels": ('{"id": "c", "image": "x", "text": "t", "labels": [1]}', "line 2: labels must be"),
     "text": ('{"id": "c", "image": "x", "text": {}, "labels": ""}', "line 2: text must be"),

@@ -1,5 +1,6 @@
 """NUS-WIDE: the counts of the real ground truth, and every quirk of the official files."""
 
+import shutil
 import zipfile
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from pipeline import datasets, store
 from pipeline.datasets._sift import sift_bow
+from pipeline.datasets._split_files import read_split
 from pipeline.errors import InputError
 from pipeline.features.kinds.sift_bow import write as write_sift_features
 
@@ -93,6 +95,52 @@ def test_windows_paths_become_references(tmp_path):
     make(tmp_path, images=["C:\\ImageData\\Flickr\\actor\\0001_1.jpg", *IMAGE_LIST[1:]])
     assert load(tmp_path).images[:2] == ["images/actor/0001_1.jpg", "images/dir1/0001_771.jpg"]
     assert load(tmp_path, images="nus.zip/Flickr").images[0] == "nus.zip/Flickr/actor/0001_1.jpg"
+
+
+LAYOUTS = {
+    "official": "images/dir{i}/000{i}_77{i}.jpg",
+    "official in a folder": "images/Flickr/dir{i}/000{i}_77{i}.jpg",
+    "flat": "images/000{i}_77{i}.jpg",
+    "flat by photo": "images/77{i}.jpg",
+    "DeepHash": "images/{i}_000{i}_77{i}.JPG",
+    "Kaggle": "images/images/77{i}.png",
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_pictures_are_found_as_people_have_them(tmp_path, layout, packed, caplog):
+    make(tmp_path)
+    places = [LAYOUTS[layout].format(i=i) for i in range(5)]
+    for place in places:
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).touch()
+    (tmp_path / "images/other_999.jpg").touch()
+    if packed:
+        shutil.make_archive(tmp_path / "a", "zip", tmp_path, "images")
+        shutil.rmtree(tmp_path / "images")
+    pairs = load(tmp_path, images="a.zip/images" if packed else "images")
+    assert pairs.images == [f"a.zip/{place}" if packed else place for place in places[:4]]
+    assert "not there" not in caplog.text
+
+
+def test_missing_pictures_are_counted_and_named(tmp_path, caplog):
+    make(tmp_path)
+    (tmp_path / "images").mkdir()
+    for i in (0, 1, 3):
+        (tmp_path / f"images/77{i}.jpg").touch()
+    pairs = load(tmp_path)
+    assert pairs.images == ["images/770.jpg", "images/771.jpg", "images/dir2/0002_772.jpg",
+                            "images/773.jpg"]  # fmt: skip
+    assert "1 of 4 pictures that the official list names are not there: dir2/" in caplog.text
+
+
+def test_the_lists_of_others_give_their_split_by_the_number_in_the_name(tmp_path):
+    pairs = load(make(tmp_path))
+    (tmp_path / "test.txt").write_text("/data/nus/images/9_0001_771.jpg 0 1\n")
+    (tmp_path / "database.txt").write_text("x/770.jpg 1 0\nx/772.jpg 1 0\nx/773.jpg 0 1\n")
+    file = {part: str(tmp_path / f"{part}.txt") for part in ("test", "database")}
+    assert read_split(file, pairs, 0) == ["database", "query", "database", "database"]
 
 
 def test_stray_trailing_columns_are_ignored(tmp_path):

@@ -100,14 +100,14 @@ def test_a_reference_that_leads_nowhere_is_refused_by_name(change, sentence):
 
 
 def test_a_gallery_is_planned_where_both_methods_run():
-    assert plan.galleries(CONFIG) == []
-    (gallery,) = plan.galleries(with_experiment(methods=["cvh", "cmimh"]))
+    assert plan.galleries(CONFIG, ["x"]) == []
+    (gallery,) = plan.galleries(with_experiment(methods=["cvh", "cmimh"]), ["x"])
     assert list(gallery["codes"]) == ["CVH", "CMIMH"]
     assert gallery["splits"] == "a/d/f/s/split.h5"
 
 
 def test_the_gallery_is_told_what_the_methods_saw_of_the_texts():
-    (gallery,) = plan.galleries(with_experiment(methods=["cvh", "cmimh"]))
+    (gallery,) = plan.galleries(with_experiment(methods=["cvh", "cmimh"]), ["x"])
     assert gallery["text"] == {"kind": "tags"}
 
 

@@ -1,12 +1,19 @@
 """Splits: disjoint, complete, repeatable, and drawn by the protocol."""
 
+import json
+
+import h5py
 import numpy as np
 import pytest
+import scipy.io
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import store
+from pipeline.datasets._split_files import read_split
 from pipeline.errors import InputError
-from pipeline.splits import draw
+from pipeline.splits import draw, write_splits
+from pipeline.store import Pairs
 
 ALL = np.ones(200, bool)
 
@@ -82,3 +89,141 @@ def test_given_rows_come_from_the_data_set():
 def test_an_impossible_protocol_is_refused_with_a_sentence(protocol, sentence):
     with pytest.raises(InputError, match=sentence):
         split(**protocol)
+
+
+# --- splits in files ------------------------------------------------------------------------------
+
+NAMES = [f"im{n}" for n in (1, 3, 4, 7, 9, 12, 20, 21)]
+
+
+def some_pairs(ids=NAMES, images=True):
+    return Pairs(
+        ids=ids,
+        labels=np.ones((len(ids), 1), np.uint8),
+        label_names=["a"],
+        images=[f"mirflickr/{name}.jpg" for name in ids] if images else (),
+    )
+
+
+def files(folder, **content):
+    """A file a part, its entries a line each."""
+    for part, lines in content.items():
+        (folder / f"{part}.txt").write_text("\n".join(map(str, lines)) + "\n")
+    return {part: str(folder / f"{part}.txt") for part in content}
+
+
+EXPECTED = ["query", "query", "train", "train", "database", "database", "database", "unused"]
+ENTRIES = {  # query, train, database: the same rows by other names
+    "ids": [NAMES[:2], NAMES[2:4], NAMES[2:7]],
+    "files": [[f"{n}.jpg" for n in part] for part in (NAMES[:2], NAMES[2:4], NAMES[2:7])],
+    "their paths": [[f"/data/x/{n}.jpg" for n in p] for p in (NAMES[:2], NAMES[2:4], NAMES[2:7])],
+    "DeepHash": [[f"a/{n}.jpg 0 1 0" for n in p] for p in (NAMES[:2], NAMES[2:4], NAMES[2:7])],
+    "numbers": [[1, 3], [4, 7], [4, 7, 9, 12, 20]],
+    "rows from 0": [[0, 1], [2, 3], [2, 3, 4, 5, 6]],
+}
+
+
+@pytest.mark.parametrize("form", ["text", "json", "mat", "npz", "h5"])
+@pytest.mark.parametrize("entries", ENTRIES)
+def test_published_lists_of_every_form(tmp_path, entries, form):
+    lists = dict(zip(("query", "train", "database"), ENTRIES[entries], strict=True))
+    if form == "text":
+        file = files(tmp_path, **lists)
+    elif form == "json":
+        (tmp_path / "a.json").write_text(json.dumps(lists))
+        file = str(tmp_path / "a.json")
+    else:
+        file = str(tmp_path / f"a.{form}")
+        words = isinstance(lists["query"][0], str)
+        if form == "mat":
+            cell = {k: np.array(v, object)[:, None] if words else v for k, v in lists.items()}
+            scipy.io.savemat(file, {f"{k}_list": v for k, v in cell.items()})
+        elif form == "npz":
+            np.savez(file, **{f"idx_{k}": v for k, v in lists.items()})
+        else:
+            with h5py.File(file, "w") as out:
+                for name, values in lists.items():
+                    out[name] = values
+    by = "row" if entries == "rows from 0" else None
+    assert read_split(file, some_pairs(), 0, by=by) == EXPECTED
+
+
+def test_numbers_that_read_both_ways_are_asked_about(tmp_path):
+    numbers = files(tmp_path, query=[1, 3], train=[4, 7], database=[4, 7])
+    with pytest.raises(InputError, match=r"ids or names \(`by: id`\) or rows \(`by: row`\)"):
+        read_split(numbers, some_pairs(), 0)
+    assert read_split(numbers, some_pairs(), 0, by="id")[:2] == ["query", "query"]
+    assert read_split(numbers, some_pairs(), 0, by="row", first=1)[2] == "query"
+    plain = some_pairs([str(row) for row in range(8)], images=False)
+    with pytest.raises(InputError, match="`first: 0`"):
+        read_split(numbers, plain, 0)
+    rows = files(tmp_path, query=[0, 1], database=[4, 7])
+    assert read_split(rows, plain, 0)[:2] == ["query", "query"]
+
+
+def test_names_of_no_pair_are_counted_and_named(tmp_path, caplog):
+    assert "query" in read_split(files(tmp_path, query=[*NAMES[:2], "im99"]), some_pairs(), 0)
+    assert "1 of 3 names are of no pair: im99" in caplog.text
+    with pytest.raises(InputError, match="none of its 1 names, such as 'dog'"):
+        read_split(files(tmp_path, query=["dog"]), some_pairs(), 0)
+
+
+def test_our_table_is_read_back_as_the_same_splits(tmp_path):
+    ids = ["a,b", 'c"d', *(f"id {n}" for n in range(38))]
+    pairs = Pairs(ids=ids, labels=np.ones((40, 1)), label_names=["a"])
+    for view in ("image", "text"):
+        with store.feature_writer(tmp_path / view, (40, 2), store.Provenance("t")) as writer:
+            writer.write(slice(0, 40), np.ones((40, 2)), np.arange(40) != 7)
+    store.write_pairs(tmp_path / "pairs", pairs, store.Provenance("t"))
+    inputs = [tmp_path / name for name in ("pairs", "image", "text")]
+    common = {"seeds": [0, 3], "dataset": "d"}
+    ours = {"query": 5, "train": 10, "validation": 4}
+    write_splits(*inputs, tmp_path / "a.h5", tmp_path / "a.csv", **common, **ours)
+    table = (tmp_path / "a.csv").read_text()
+    assert table.startswith("id,0,3\n") and "id 5,unused,unused\n" in table
+    again = {"file": str(tmp_path / "a.csv")}
+    write_splits(*inputs, tmp_path / "b.h5", tmp_path / "b.csv", **common, **again)
+    assert (tmp_path / "b.csv").read_text() == table
+    one, two = store.read_splits(tmp_path / "a.h5"), store.read_splits(tmp_path / "b.h5")
+    for seed in (0, 3):
+        for part in ("query", "database", "train", "validation"):
+            np.testing.assert_array_equal(getattr(one[seed], part), getattr(two[seed], part))
+    fewer = {**again, "train": 3}
+    write_splits(*inputs, tmp_path / "c.h5", tmp_path / "c.csv", **common, **fewer)
+    assert len(store.read_splits(tmp_path / "c.h5")[0].train) == 3
+
+
+def test_a_table_with_one_column_of_parts_serves_every_seed(tmp_path):
+    lines = ["id,split", *(f"{n},{p}" for n, p in zip(NAMES, EXPECTED, strict=True))]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    assert read_split(str(tmp_path / "a.csv"), some_pairs(), 5) == EXPECTED
+
+
+def test_rows_apart_are_trained_on_and_never_searched():
+    partition = ["query"] * 20 + ["apart"] * 60 + ["database"] * 110 + ["unused"] * 10
+    s = split(partition=partition, query="given", train="given")
+    np.testing.assert_array_equal(s.train, np.arange(20, 80))
+    np.testing.assert_array_equal(s.database, np.arange(80, 190))
+
+
+FAULTS = {
+    "no table": ("a.csv", None, "a.csv: no such file"),
+    "header": ("a.csv", "name,part\n", "columns id and split, or one named by the seed 0"),
+    "short": ("a.csv", "id,0\nim1\n", "line 2: 2 fields"),
+    "word": ("a.csv", "id,0\nim1,asks\n", "'asks' in row 0; 'query' or 'database' is needed"),
+    "json": ("a.json", "{", "not readable as JSON"),
+    "json form": ("a.json", "[1]", "an object like"),
+    "text": ("a.txt", "im1", "which part does it list"),
+    "by": ("a.json", '{"query": ["im1"]}', "by is 'x'; id or row"),
+    "names as rows": ("a.json", '{"query": ["im1"]}', "the lists hold names"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_wrong_split_files_give_a_sentence(tmp_path, fault):
+    name, content, sentence = FAULTS[fault]
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    by = {"by": "x", "names as rows": "row"}.get(fault)
+    with pytest.raises(InputError, match=sentence):
+        read_split(str(tmp_path / name), some_pairs(), 0, by=by)

@@ -23,7 +23,7 @@ def test_pairs_come_back(tmp_path):
         tag_names=["s", "t", "u"],
         captions=[["one", "two"], ["thrée"]],
         partition=["query", ""],
-        source="file.npz",
+        sources=["file.npz"],
     )
     store.write_pairs(tmp_path / "p.h5", pairs, MADE)
     back = store.read_pairs(tmp_path / "p.h5")

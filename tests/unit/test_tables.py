@@ -376,3 +376,16 @@ def test_a_cell_of_which_a_seed_collapsed_is_marked_in_every_view(tmp_path):
     shaped = view(spec(cells), table)
     assert sorted(c.collapsed for c in shaped.cells.values()) == [False, False, True, True]
     assert "‡" in markdown.render(shaped) and "ddagger" in latex.render(shaped)
+
+
+def test_queries_without_a_relevant_item_are_counted_beside_the_numbers(tmp_path):
+    metrics = groups(np.random.default_rng(0), 0.6, 32, 3)
+    metrics["i2t"]["without_relevant"] = np.array([0.0, 0.1, 0.2])
+    cells = [cell(tmp_path, metrics=metrics), cell(tmp_path, method="CVH", number=1)]
+    table = long_table(spec(cells))
+    means = table[(table["seed"] == "mean") & (table["task"] == "i2t")].set_index("method")
+    assert means["without_relevant"]["CMIMH"] == pytest.approx(0.1)
+    shaped = view(spec(cells), table)
+    assert "Up to 10 % of the queries have no relevant item" in markdown.render(shaped)
+    none = view(spec(cells[1:]), long_table(spec(cells[1:])))
+    assert "no relevant item" not in markdown.render(none)

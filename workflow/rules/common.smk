@@ -10,6 +10,7 @@ sys.path.insert(0, str(workflow.basedir))
 from snakemake.exceptions import WorkflowError
 
 from pipeline import datasets, plan
+from pipeline.config_files import check_keys, own_experiments
 from pipeline.errors import InputError
 from pipeline.results import record
 from pipeline.sources import sources, uses
@@ -19,7 +20,14 @@ from pipeline.tether import run_jobs_here
 run_jobs_here()
 ENVIRONMENT = f"{workflow.basedir}/envs/pipeline.yaml"
 
+# What was given beside the project's own config: an overlay, or a whole config of one's own.
+BASE = [Path(workflow.basedir, "config.yaml").resolve(), Path("config.yaml").resolve()]
+OVERLAYS = [f for f in workflow.configfiles if Path(f).resolve() not in BASE]
+
 try:
+    for file in workflow.configfiles:
+        check_keys(file)
+    plan.name_splits(config)
     plan.validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
     plan.check(config)
 except InputError as error:
@@ -27,6 +35,8 @@ except InputError as error:
 
 RAW, ARTEFACTS, RESULTS = config["raw"], config["artefacts"], config["results"]
 CELL = f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}"
+# What `all` makes and a report shows: an overlay does not drag the paper's experiments along.
+OWN = own_experiments(config, OVERLAYS)
 
 
 wildcard_constraints:
@@ -88,10 +98,12 @@ def raw_files(dataset):
     if drawing(dataset) is not None:
         names = datasets.drawer(kind_of(dataset)).DRAWS
         return [f"{raw_folder(dataset)}/{name}" for name in names]
+    options = dataset_options(dataset)
     own = [
-        dataset_options(dataset)[key]
-        for key in ("file", "table")
-        if key in dataset_options(dataset)
+        name
+        for key in ("file", "table", "texts")
+        if key in options
+        for name in (options[key] if isinstance(options[key], list) else [options[key]])
     ]
     return [
         f"{raw_folder(dataset)}/{name}"
@@ -181,7 +193,7 @@ def results_of(experiment, only=""):
 
 
 def every_result():
-    return [path for e in config["experiments"] for path in results_of(e)]
+    return [path for e in OWN for path in results_of(e)]
 
 
 def spec_of(w):
@@ -201,11 +213,11 @@ def data_of(folder, pattern="*.*"):
 def reported():
     """The experiments on the front page."""
     chosen = config["report"]["experiments"]
-    return list(config["experiments"]) if chosen == "all" else chosen
+    return OWN if chosen == "all" else chosen
 
 
 def galleries():
-    return plan.galleries(config)
+    return plan.galleries(config, OWN)
 
 
 def gallery_files(gallery):

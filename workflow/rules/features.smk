@@ -32,9 +32,11 @@ rule split:
         pairs=f"{ARTEFACTS}/{{dataset}}/pairs.h5",
         image=lambda w: encoded(w, "image"),
         text=lambda w: encoded(w, "text"),
+        lists=lambda w: plan.split_files(config, w.split),
         code=sources("pipeline.splits"),
     output:
-        f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/split.h5",
+        splits=f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/split.h5",
+        table=f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/split.csv",
     log:
         "logs/split/{dataset}/{features}/{split}.log",
     conda:
@@ -45,7 +47,7 @@ rule split:
     shell:
         "python -m pipeline split --dataset {wildcards.dataset:q} --pairs {input.pairs:q}"
         " --image {input.image:q} --text {input.text:q} --options {params.options:q}"
-        " --seeds {params.seeds} --out {output:q} --log {log:q}"
+        " --seeds {params.seeds} --out {output.splits:q} --table {output.table:q} --log {log:q}"
 
 
 rule pca:

@@ -13,21 +13,27 @@ _BLOCK = 8192
 
 def write(pairs: Pairs, *, view: str, path: Path | str, provenance: Provenance) -> dict[str, Any]:
     """Copy the array of ``view`` ('image' or 'text') of a ``features`` data set, block by block."""
-    from pipeline.datasets.features import open_arrays
+    from pipeline.datasets._layouts import open_arrays
 
-    if not pairs.source:
+    if not pairs.sources:
         raise InputError("given features need a data set of kind features; these pairs have none")
-    with open_arrays(Path(pairs.source)) as arrays:
+    where = ", ".join(pairs.sources)
+    with open_arrays(pairs.sources) as arrays:
+        if view not in arrays:
+            raise InputError(
+                f"{where}: holds no {view} features, but {', '.join(arrays)}; give the {view} view "
+                "an encoder that takes those"
+            )
         array = arrays[view]
         if len(array) != len(pairs):
             raise InputError(
-                f"{pairs.source}: {view} has {len(array):,} rows, the pairs were {len(pairs):,}; "
+                f"{where}: {view} has {len(array):,} rows, the pairs were {len(pairs):,}; "
                 "make the pairs anew"
             )
         with feature_writer(path, array.shape, provenance) as writer:
             for first in range(0, len(array), _BLOCK):
                 rows = slice(first, min(first + _BLOCK, len(array)))
-                writer.write(rows, _finite(array.rows(rows), first, f"{pairs.source}: {view}"))
+                writer.write(rows, _finite(array.rows(rows), first, f"{where}: {view}"))
     return {}
 
 
