@@ -10,6 +10,7 @@ from pipeline.datasets._members import open_zip
 from pipeline.errors import InputError
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+_LAST_NUMBER = re.compile(r"(\d+)\D*$")
 _log = logging.getLogger(__name__)
 
 
@@ -30,10 +31,11 @@ def find_pictures(raw: Path, images: str, wanted: Sequence[str], what: str) -> l
         places = defaultdict(list)
         for place in there:
             places[key(place)].append(place)
-        asked = Counter(key(name) for name in set(wanted))
+        keys = {name: key(name) for name in wanted}
+        asked = Counter(keys.values())
         for i, name in enumerate(wanted):
-            here = places.get(key(name), []) if found[i] is None else []
-            if len(here) == 1 and asked[key(name)] == 1 and key(name) is not None:
+            here = places.get(keys[name], []) if found[i] is None else []
+            if len(here) == 1 and asked[keys[name]] == 1 and keys[name] is not None:
                 found[i] = here[0]
     missing = [name for name, place in zip(wanted, found, strict=True) if place is None]
     if len(missing) == len(wanted):
@@ -69,12 +71,12 @@ def list_pictures(raw: Path, images: str) -> list[str] | None:
 
 def number(name: str) -> int | None:
     """The last number in the name of a file: 0001_2124494179.jpg is photo 2124494179."""
-    digits = re.findall(r"\d+", _stem(name))
-    return int(digits[-1]) if digits else None
+    found = _LAST_NUMBER.search(_stem(name))
+    return int(found[1]) if found else None
 
 
 def _is_picture(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in _SUFFIXES
+    return name[name.rfind(".") :].lower() in _SUFFIXES
 
 
 def _whole(name: str) -> str:
@@ -90,7 +92,7 @@ def _name(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    return PurePosixPath(_name(name)).stem
+    return _name(name).rpartition(".")[0] or _name(name)
 
 
 def _parts(name: str) -> list[str]:
