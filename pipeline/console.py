@@ -38,6 +38,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 # --- what there is to do --------------------------------------------------------------------------
 
 
+def _try(a: argparse.Namespace) -> None:
+    from pipeline.attempt import Wish, attempt
+
+    out = a.out or Path(f"try-{a.data.resolve().stem}")
+    attempt(
+        Wish(
+            a.data, out, a.methods, a.bits, seeds=a.seeds, features=a.features, device=a.device,
+            cores=a.cores,
+        )
+    )  # fmt: skip
+
+
 def _encode(a: argparse.Namespace) -> None:
     import numpy as np
 
@@ -163,28 +175,15 @@ def _pictures(paths: Iterable[Path]) -> list[Path]:
 
 def _items(paths: Iterable[Path]) -> list[Any]:
     """Items of pictures, folders of pictures, and tables of pictures with texts."""
-    from pipeline.search.index import Item
+    from pipeline.search.index import Item, items_of_table
 
     found: list[Item] = []
     for path in map(Path, paths):
         if path.suffix.lower() in (".csv", ".jsonl", ".ndjson"):
-            found += _table(path)
+            found += items_of_table(path)
         else:
             found += [Item(str(p), str(p.resolve())) for p in _pictures([path])]
     return found
-
-
-def _table(path: Path) -> list[Any]:
-    from pipeline.datasets.folder import pairs
-    from pipeline.search.index import Item
-
-    listed = pairs(path.parent, table=path.name)
-    texts = listed.captions or [[""]] * len(listed)
-    root = Path(listed.image_root).resolve()
-    return [
-        Item(name, str(root / image) if image else "", group[0])
-        for name, image, group in zip(listed.ids, listed.images, texts, strict=True)
-    ]
 
 
 def _queries(a: argparse.Namespace) -> list[tuple[str, str]]:
@@ -248,6 +247,19 @@ def _parser() -> argparse.ArgumentParser:
         sub = to.add_parser(name, help=about, description=about)
         sub.set_defaults(run=run)
         return sub
+
+    sub = command(commands, "try", _try, "compare methods on your own data, and index it")
+    sub.add_argument("data", type=Path,
+                     help="a folder of pictures with a table (image, text, labels), or arrays "
+                     "(.npz, .h5, .mat)")  # fmt: skip
+    sub.add_argument("--out", type=Path, help="where all goes (try-NAME)")
+    sub.add_argument("--methods", nargs="+", default=["cvh", "cmimh", "cmimh_n"])
+    sub.add_argument("--bits", nargs="+", type=int, default=[16, 32, 64])
+    sub.add_argument("--seeds", type=_positive, default=1, help="how many trainings each (1)")
+    sub.add_argument("--features", default="", metavar="IMAGE+TEXT",
+                     help="encoders of config.yaml (efficientnet-lite0+minilm)")  # fmt: skip
+    sub.add_argument("--cores", type=_positive, default=2)
+    _device(sub)
 
     sub = command(commands, "encode", _encode, "write the codes of images, texts or features")
     sub.add_argument("model", type=Path, help="a folder models/SEED")

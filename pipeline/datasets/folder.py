@@ -4,9 +4,11 @@ Columns (CSV, with a header line) or keys (JSON lines, one object a line; ``.jso
 
 Rows with the same image are captions of it, which instance retrieval and splits know.
 
-id      a unique name
-image   path relative to the table, which may pass through a zip archive (``a.zip/1.jpg``)
-text    a sentence; in JSON lines also a list of sentences, of which the text encoder draws one
+id      a unique name; where it is left out, the image
+image   path relative to the table, which may pass through a zip archive (``a.zip/1.jpg``); also
+        called file, filename or path
+text    a sentence; in JSON lines also a list of sentences, of which the text encoder draws one;
+        also called title or caption
 labels  separated by ``;``; in JSON lines also a list. May be empty: relevant to no other pair; or
         left out, for instance retrieval alone
 tags    like labels; instead of ``text`` or beside it
@@ -30,7 +32,15 @@ FILES = ()
 
 SEPARATOR = ";"
 _COLUMNS = ("id", "image", "text", "labels", "tags", "split")
-_NEEDED = ("id", "image")
+_NEEDED = ("image",)
+#: other names that columns have in people's tables
+_ALIASES = {
+    "file": "image",
+    "filename": "image",
+    "path": "image",
+    "title": "text",
+    "caption": "text",
+}
 _SPLITS = ("query", "database", "train", "")
 
 
@@ -82,7 +92,7 @@ def pairs(raw: Path, *, table: str = "pairs.csv") -> Pairs:
 def _csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     reader = csv.reader(_lines(path), strict=True)
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = [_ALIASES.get(name.strip(), name.strip()) for name in next(reader, [])]
         _check_columns(header, f"{path}, line 1")
         for cells in reader:
             where = f"{path}, line {reader.line_num}"
@@ -105,6 +115,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             raise InputError(f"{where}: not readable as JSON") from None
         if not isinstance(record, dict):
             raise InputError(f"{where}: a JSON object is needed")
+        record = {_ALIASES.get(name, name): value for name, value in record.items()}
         _check_columns(list(record), where)
         yield where, record
 
@@ -142,7 +153,7 @@ def _check_columns(names: Sequence[str], where: str) -> None:
 def _row(where: str, record: dict[str, Any]) -> _Row:
     row = _Row(
         where=where,
-        id=_word(where, record, "id"),
+        id=_word(where, record, "id" if "id" in record else "image"),
         image=_word(where, record, "image"),
         texts=_words(where, record, "text", separator=None),
         labels=set(_words(where, record, "labels", SEPARATOR)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from huggingface_hub import constants, snapshot_download
@@ -12,10 +13,20 @@ from pipeline.errors import InputError
 
 #: no code and no pickle is ever taken from a model's repository
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+_PACKAGE = "package:"
 
 
 def model_folder(model: str, revision: str | None) -> Path:
-    """The folder of a model's files: ``model`` itself where it is one, else downloaded."""
+    """The folder of a model's files: ``model`` itself where it is one, else downloaded.
+
+    ``package:NAME/FOLDER`` is a folder in an installed Python package.
+    """
+    if model.startswith(_PACKAGE):
+        name, _, inside = model.removeprefix(_PACKAGE).partition("/")
+        found = find_spec(name) if name.isidentifier() else None
+        if found is None or not (folder := Path(found.origin).parent / inside).is_dir():
+            raise InputError(f"{model}: no installed package has this folder; install {name}")
+        return folder
     if Path(model).is_dir():
         return Path(model)
     try:

@@ -352,6 +352,19 @@ def create(folder: Path | str, model: Path | str) -> Index:
     return Index(folder)
 
 
+def items_of_table(path: Path) -> list[Item]:
+    """The pairs of a table, as ``datasets.folder`` reads it; of several captions the first."""
+    from pipeline.datasets.folder import pairs
+
+    listed = pairs(path.parent, table=path.name)
+    texts = listed.captions or [[""]] * len(listed)
+    root = Path(listed.image_root).resolve()
+    return [
+        Item(name, str(root / image) if image else "", group[0])
+        for name, image, group in zip(listed.ids, listed.images, texts, strict=True)
+    ]
+
+
 def digest_of(item: Item) -> str:
     """What tells an item from a changed one: the bytes of its image, and its caption."""
     found = hashlib.sha256(item.caption.encode())
