@@ -254,7 +254,7 @@ def _parser() -> argparse.ArgumentParser:
                      "(.npz, .h5, .mat)")  # fmt: skip
     sub.add_argument("--out", type=Path, help="where all goes (try-NAME)")
     sub.add_argument("--methods", nargs="+", default=["cvh", "cmimh", "cmimh_n"])
-    sub.add_argument("--bits", nargs="+", type=int, default=[16, 32, 64])
+    sub.add_argument("--bits", nargs="+", type=int, default=[16, 32])
     sub.add_argument("--seeds", type=_positive, default=1, help="how many trainings each (1)")
     sub.add_argument("--features", default="", metavar="IMAGE+TEXT",
                      help="encoders of config.yaml (efficientnet-lite0+minilm)")  # fmt: skip
