@@ -72,3 +72,42 @@ def test_renaming_entries_of_the_config_changes_no_code_and_no_number(snakemake,
     np.testing.assert_array_equal(codes.text, again.text)
     np.testing.assert_array_equal(values, same)
     assert not np.array_equal(codes.image[0], codes.image[1])  # FSH does depend on the seed
+
+
+def test_a_set_of_captions_without_labels_goes_to_its_report(snakemake, tmp_path):
+    """Instance metrics, a split in a file, and that file's splits written for others."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(24), 3)
+    image = rng.normal(size=(24, 12))[group]
+    text = image[:, :10] + rng.normal(size=(72, 10))
+    np.savez(tmp_path / "captions.npz", image=image, text=text, image_id=group)
+    (tmp_path / "queries.txt").write_text("\n".join(map(str, range(18))))
+    lists = {"query": str(tmp_path / "queries.txt")}
+    entry = {"kind": "features", "raw": str(tmp_path), "file": "captions.npz", "features": "given"}
+    overlay = {
+        "seeds": [0, 1],
+        "results": "results/mine",
+        "datasets": {"mine": entry | {"split": {"file": lists}}},
+        "experiments": {
+            "instances": {
+                "title": "Instance retrieval",
+                "datasets": ["mine"],
+                "methods": ["cvh", "fsh"],
+                "bits": [8],
+                "metrics": ["R@1:instance", "R@5:instance", "R@10:instance", "MedR", "MeanR"],
+                "rows": ["method"],
+                "columns": ["task", "metric"],
+            }
+        },
+    }
+    run = snakemake("all", overlay=overlay)
+    assert run.status == 0, run.said[-3000:]
+    table = pd.read_csv(run["results/mine/instances.csv"])
+    means = table[table["seed"] == "mean"]
+    assert set(means["task"]) == {"i2t", "t2i"} and len(means) == 2 * 2 * 5
+    assert means["value"].notna().all() and means["p_value"].notna().any()
+    assert "MedR" in run["results/mine/report.html"].read_text()
+    place = run["data/artefacts/mine/given/mine-own"]
+    assert (place / "split.csv").read_text().startswith("id,0,1\n0,query,query\n")
+    found = store.read_metrics(place / "cvh/8/test.h5").groups
+    assert found["i2t"]["own@1"].shape == (2, 6) and found["t2i"]["own@1"].shape == (2, 18)
