@@ -392,8 +392,8 @@ def write_metrics(
 ) -> None:
     """Write ``metrics[group][name]``, arrays whose first axis is the seed.
 
-    Groups are the four tasks (per-query and curve arrays) and ``codes`` (what is measured on the
-    codes themselves, such as ``corr_mse_image``).
+    Groups are the four tasks (per-query and curve arrays), ``codes`` (what is measured on the
+    codes themselves, such as ``corr_mse_image``) and ``queries`` (``rows``, the queries' pairs).
     """
     with _create(path, "metrics", provenance) as file:
         file["seeds"] = np.array(seeds, np.int64)

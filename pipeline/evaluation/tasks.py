@@ -44,12 +44,17 @@ def evaluate_tasks(
     map_at: Sequence[int | str],
     threads: int | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Metrics by group (a task, or 'codes') and name, the first axis of every array the seed.
+    """Metrics by group and name, the first axis of every array the seed.
+
+    The groups are the tasks, 'codes', and 'queries', whose ``rows`` (S, Q) are the queries' pairs,
+    so that values of two seeds or two methods can be known to be of the same query.
 
     phase  'test': the queries search the database; 'validation': the rows set aside in the
            database search the rest of it, and the queries are not touched
     """
-    groups: dict[str, list[dict[str, np.ndarray]]] = {task: [] for task in TASKS} | {"codes": []}
+    groups: dict[str, list[dict[str, np.ndarray]]] = {
+        group: [] for group in (*TASKS, "codes", "queries")
+    }
     for i, split in enumerate(splits.values()):
         queries, database = _rows(split, phase)
         _check_rows(np.concatenate([queries, database]), codes.image.shape[1], len(labels))
@@ -69,6 +74,7 @@ def evaluate_tasks(
         told = codes.diagnostics.get("collapsed")
         known = {} if told is None else {"collapsed": np.asarray(told[i])}
         groups["codes"].append(_of_codes(views, database) | known)
+        groups["queries"].append({"rows": queries})
     return {group: _stack(seeds) for group, seeds in groups.items()}
 
 

@@ -123,8 +123,9 @@ def test_queries_without_a_relevant_item_count_as_zero(tmp_path):
     labels[5:, 0] = 1  # no query has a label
     split = Split(ROWS[:5], ROWS[5:], ROWS[5:], ROWS[:0])
     assert setting(tmp_path, split, labels=labels) == 0
-    found = store.read_metrics(tmp_path / "m.h5").groups["i2t"]
-    assert (found["ap_expected_hits@50"] == 0).all()
+    found = store.read_metrics(tmp_path / "m.h5").groups
+    assert (found["i2t"]["ap_expected_hits@50"] == 0).all()
+    np.testing.assert_array_equal(found["queries"]["rows"], ROWS[None, :5])
 
 
 def test_a_database_of_one_row_is_one_sentence(tmp_path, capsys):
