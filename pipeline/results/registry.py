@@ -46,6 +46,11 @@ class Measured:
                 f"{self.path}: {group} has no {name}; evaluate again with what it needs"
             ) from None
 
+    @property
+    def query_rows(self) -> np.ndarray:
+        """Which pair each query is, int (S, Q)."""
+        return self.array("queries", "rows")
+
     def diagnostic(self, name: str) -> np.ndarray | None:
         """What the method stored about itself (seeds, ...); None where it stored no such thing."""
         return store.read_diagnostics(self._codes_file).get(name)
