@@ -6,7 +6,7 @@ entry of ``_FAMILIES`` and nothing else.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ class Metric:
 
     read       (measured, task) -> its value per seed, float (S,), or None where the method has none
     per_query  the same per query, (S, Q), where the metric is a mean over queries
+    stable     as ``read``, with ties in database order, as others print it; None where there is no
+               such value
     limits     lowest and highest possible value; the highest is None where there is none
     measured_on  what stands in place of tasks for what is no retrieval, such as the modalities
     scale      what a value is multiplied with to be shown, with ``decimals`` places
@@ -74,6 +76,7 @@ class Metric:
     description: str
     read: Reader
     per_query: Reader | None = None
+    stable: Reader | None = None
     limits: tuple[float, float | None] = (0.0, 1.0)
     higher_is_better: bool = True
     measured_on: tuple[str, ...] = ()
@@ -99,7 +102,10 @@ def metric(name: str) -> Metric:
 def _mean_ap(name: str, cut: str, variant: str | None) -> Metric:
     array, meaning = _AP_VARIANTS[variant or ""]
     description = f"mean average precision, cut {cut}, {meaning}"
-    return _mean_over_queries(name, description, f"{array}@{cut}")
+    made = _mean_over_queries(name, description, f"{array}@{cut}")
+    if variant or cut == "all":  # all in order is not evaluated: it costs most and says least
+        return made
+    return replace(made, stable=_mean_over_queries(name, "", f"ap_stable@{cut}").read)
 
 
 def _recall(name: str, cut: str) -> Metric:

@@ -1,9 +1,9 @@
 """The long table of an experiment: one row per value, from which every view of it is made.
 
 Columns: dataset, features, split, task, method, bits, the experiment's own columns, metric, seed,
-value, paper, difference, beyond_noise, rank, effect, effect_low, effect_high, p_value, collapsed,
-note. ``seed`` is a seed, ``mean`` or ``std`` (over seeds, n - 1); everything from ``paper`` on
-stands in the ``mean`` rows alone.
+value, paper, difference, beyond_noise, rank, effect, effect_low, effect_high, p_value, stable,
+collapsed, note. ``seed`` is a seed, ``mean`` or ``std`` (over seeds, n - 1); everything from
+``paper`` on stands in the ``mean`` rows alone.
 
 beyond_noise  ``yes`` when the difference from the paper is more than seeds explain: with a chance
               of 95 % the paper's one run would lie within t s sqrt(1 + 1/S) of our mean of S
@@ -15,6 +15,8 @@ effect        value minus that of the spec's ``reference``, where both are of th
               queries; ``effect_low`` to ``effect_high`` is its 95 % interval, taken by itself
 p_value       of the test that the effect is 0 (``significance``), by Holm's correction over all
               effects of the table: below .05 a difference can be claimed
+stable        of a mAP: the mean with ties in database order, as others print it; ``value`` is the
+              exact expectation over all orders of ties
 collapsed     of how many seeds the method says that their codes tell nothing
 """
 
@@ -39,7 +41,17 @@ if TYPE_CHECKING:
 Spec = Mapping[str, Any]
 KEYS = ("dataset", "features", "split", "task", "method", "bits")
 EFFECT = ("effect", "effect_low", "effect_high", "p_value")
-FINDINGS = ("value", "paper", "difference", "beyond_noise", "rank", *EFFECT, "collapsed", "note")
+FINDINGS = (
+    "value",
+    "paper",
+    "difference",
+    "beyond_noise",
+    "rank",
+    *EFFECT,
+    "stable",
+    "collapsed",
+    "note",
+)
 _FILES = ("metrics_file", "codes_file", "missing")
 NOT_RUN = "printed in the paper, not computed here"
 
@@ -86,7 +98,7 @@ def read_csv(path: Path | str) -> "pd.DataFrame":
     import pandas as pd
 
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    numbers = ("value", "paper", "difference", "rank", *EFFECT, "collapsed")
+    numbers = ("value", "paper", "difference", "rank", *EFFECT, "stable", "collapsed")
     return table.assign(
         bits=table["bits"].astype(int),
         **{name: pd.to_numeric(table[name], errors="coerce") for name in numbers},
@@ -172,6 +184,8 @@ def _read(
     std = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
     seeds = dict(zip(found.seeds, map(float, values), strict=True))
     record = {"seeds": seeds, "value": float(np.mean(values)), "std": std}
+    if definition.stable:
+        record["stable"] = float(np.mean(definition.stable(found, task)))
     collapsed = found.groups.get("codes", {}).get("collapsed")
     return record | {"collapsed": int(np.sum(0 if collapsed is None else collapsed))}, sample, ""
 

@@ -67,6 +67,7 @@ class View:
 
     grouped    the first label of the rows is a heading for several of them, such as the task
     reference  what the others were tested against, by ``tests`` tests
+    tie_effect the largest difference that ties in database order would make
     """
 
     title: str
@@ -78,6 +79,7 @@ class View:
     units: str
     reference: str
     tests: int
+    tie_effect: str = ""
 
     def cell(self, row: int, column: int) -> Cell:
         """The cell of a row and column; an empty one where the table has none."""
@@ -88,6 +90,11 @@ class View:
         """What the marks mean, as far as they occur, and why cells are empty; plain text."""
         cells = list(self.cells.values())
         legend = [self.units]
+        if self.tie_effect:
+            legend.append(
+                "mAP is its exact expectation over all orders of ties; with ties in database order "
+                f"(column `stable` of the CSV) values differ by at most {self.tie_effect} points."
+            )
         if any(cell.best for cell in cells):
             legend.append("Best in bold, second best underlined.")
         if any(cell.significant for cell in cells):
@@ -118,6 +125,7 @@ class View:
                 (rows.index(row), columns.index(column)): self.cells[row, column].effect
                 for row, column in places
             },
+            tie_effect="",
             units=f"Value minus that of {self.reference}, with a 95 % interval that allows for "
             "the seeds and the queries drawn; each interval is taken by itself.",
         )
@@ -175,6 +183,7 @@ def view(spec: Mapping[str, Any], table: "pd.DataFrame") -> View:
         units=_units(spec, bool(means["paper"].notna().any())),
         reference=_reference(spec, means),
         tests=int(means["p_value"].notna().sum()),
+        tie_effect=_tie_effect(means),
     )
 
 
@@ -273,6 +282,11 @@ def _reference(spec: Mapping[str, Any], means: "pd.DataFrame") -> str:
         del keys["method"]
         return ", ".join(f"{name.replace('_', ' ')} {shown(v)}" for name, v in keys.items())
     return keys["method"]
+
+
+def _tie_effect(means: "pd.DataFrame") -> str:
+    largest = (means["value"] - means["stable"]).astype(float).abs().max()
+    return "" if np.isnan(largest) else f"{100 * largest:.2f}"
 
 
 def _units(spec: Mapping[str, Any], with_paper: bool) -> str:

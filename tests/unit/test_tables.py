@@ -107,6 +107,18 @@ def test_each_seed_then_mean_and_deviation(three):
     np.testing.assert_allclose(rows["value"][3:].astype(float), [seeds.mean(), seeds.std(ddof=1)])
 
 
+def test_the_value_is_the_expectation_over_ties_with_the_stable_one_beside_it(three):
+    table = long_table(three)
+    rows = means(table).set_index(["task", "method"])
+    measured = Measured(three["cells"][0]).groups["i2t"]
+    row = rows.loc[("i2t", "CVH")]
+    assert row["value"] == pytest.approx(measured["ap_expected_hits@1000"].mean())
+    assert row["stable"] == pytest.approx(measured["ap_stable@1000"].mean())
+    largest = 100 * (rows["value"] - rows["stable"]).abs().max()
+    assert f"at most {largest:.2f} points" in markdown.render(view(three, table))
+    assert metric("mAP@all").stable is None and metric("mAP@1000:min").stable is None
+
+
 def test_the_paper_stands_beside_ours_with_the_difference(three):
     rows = means(long_table(three)).set_index(["task", "method"])
     assert rows.loc[("i2t", "CVH"), "paper"] == 0.6695
