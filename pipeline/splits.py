@@ -61,8 +61,8 @@ def draw(
     query       how many queries are drawn, or their share if below 1, or 'given': the partition's
     train       how many database rows are drawn for training, or 'database': all of them, or
                 'given': the partition's
-    validation  how many database rows are set aside to choose hyper-parameters on; they stay in
-                the database of a test and are never trained on
+    validation  how many further rows are set aside to choose hyper-parameters on: neither searched
+                nor trained on
 
     Every other valid row is in the database. The order of the draws depends on the valid rows and
     the seed alone, so protocols that differ only in the training size share their queries and
@@ -70,12 +70,12 @@ def draw(
     """
     rows = np.flatnonzero(valid)
     queries = _queries(rows, partition, query, _rng(seed, "query"))
-    database = np.setdiff1d(rows, queries, assume_unique=True)
+    others = np.setdiff1d(rows, queries, assume_unique=True)
+    held_out = _take(others, validation, _rng(seed, "validation"), "validation")
+    database = np.setdiff1d(others, held_out, assume_unique=True)
     protocol = f"{len(rows)} usable pairs, query={query}, train={train}, validation={validation}"
     _not_empty(dataset, protocol, query=queries, database=database)
-    held_out = _take(database, validation, _rng(seed, "validation"), "validation")
-    candidates = np.setdiff1d(database, held_out, assume_unique=True)
-    trained = _train(candidates, partition, train, _rng(seed, "train"))
+    trained = _train(database, partition, train, _rng(seed, "train"))
     _not_empty(dataset, protocol, train=trained)
     return Split(*(np.sort(part) for part in (queries, database, trained, held_out)))
 

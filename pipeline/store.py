@@ -272,7 +272,7 @@ def open_features(path: Path | str) -> Iterator[Features]:
 
 @dataclass(frozen=True)
 class Split:
-    """Row indices, ascending. train and validation lie in the database and are disjoint."""
+    """Row indices, ascending. query, database and validation are disjoint; train is database."""
 
     query: np.ndarray
     database: np.ndarray

@@ -49,8 +49,8 @@ def evaluate_tasks(
     The groups are the tasks, 'codes', and 'queries', whose ``rows`` (S, Q) are the queries' pairs,
     so that values of two seeds or two methods can be known to be of the same query.
 
-    phase  'test': the queries search the database; 'validation': the rows set aside in the
-           database search the rest of it, and the queries are not touched
+    phase  'test': the queries search the database; 'validation': the rows set aside for it do, and
+           the queries are not touched
     """
     groups: dict[str, list[dict[str, np.ndarray]]] = {
         group: [] for group in (*TASKS, "codes", "queries")
@@ -96,7 +96,7 @@ def _rows(split: Split, phase: str) -> tuple[np.ndarray, np.ndarray]:
             "the validation queries are asked for, but the split sets none aside; "
             "give its protocol `validation: N`"
         )
-    return split.validation, np.setdiff1d(split.database, split.validation, assume_unique=True)
+    return split.validation, split.database
 
 
 def _evaluate(asking: np.ndarray, *rest: np.ndarray, **options: object) -> Result:
