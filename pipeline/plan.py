@@ -131,6 +131,7 @@ def spec(config: Config, experiment: str, only: str | None = None) -> dict[str, 
         "metrics": entry["metrics"],
         "tasks": entry.get("tasks", list(TASKS)),
         "seeds": config["seeds"],
+        "reference": _reference(config, entry),
         "cells": cells,
     } | {key: entry[key] for key in keys if key in entry}
 
@@ -222,6 +223,7 @@ def check(config: Config) -> None:
         for view in ("image", "text"):
             _one_of(entry[view], config["encoders"], f"features.{name}.{view}")
     _one_of(config["report"]["gallery"]["experiment"], config["experiments"], "report.gallery")
+    _one_of(config["reference"], methods.available(), "reference")
     for name in config["experiments"]:
         for setting in settings(config, name):
             where = f"experiments.{name}"
@@ -246,6 +248,17 @@ def _methods(
             usual = config["methods"].get(item["method"]) or {}
             overrides = {k: v for k, v in params.items() if k not in usual or usual[k] != v}
             yield name_with(item["method"], overrides), columns, item.get("bits")
+
+
+def _reference(config: Config, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of what an experiment's table tests the others against.
+
+    It is the config's ``reference`` by its own settings where the experiment has that, else the
+    first entry; so it is chosen before anything is measured.
+    """
+    entries = [(name, columns) for name, columns, _ in _methods(config, entry)]
+    name, columns = next((e for e in entries if e[0] == config["reference"]), entries[0])
+    return {"method": label(name), **columns}
 
 
 def _points(sweep: Mapping[str, Iterable[Any]]) -> Iterator[dict[str, Any]]:

@@ -92,8 +92,8 @@ def draw(
     query       how many queries are drawn, or their share if below 1, or 'given': the partition's
     train       how many database rows are drawn for training, or 'database': all of them, or
                 'given': the partition's, among them rows apart from the database
-    validation  how many database rows are set aside to choose hyper-parameters on, or 'given': the
-                partition's; they stay in the database of a test and are never trained on
+    validation  how many further rows are set aside to choose hyper-parameters on, or 'given': the
+                partition's; they are neither searched in a test nor trained on
 
     Every other valid row is in the database. The order of the draws depends on the valid rows and
     the seed alone, so protocols that differ only in the training size share their queries and
@@ -106,16 +106,16 @@ def draw(
         rows, apart = rows[~np.isin(own, ("unused", "apart"))], rows[own == "apart"]
     take = partial(_take, groups=groups)
     queries = _queries(rows, partition, query, partial(take, rng=_rng(seed, "query")))
-    database = np.setdiff1d(rows, queries, assume_unique=True)
+    others = np.setdiff1d(rows, queries, assume_unique=True)
+    held_out = (
+        _given(others, partition, {"validation"})
+        if validation == "given"
+        else take(others, validation, "validation", rng=_rng(seed, "validation"))
+    )
+    database = np.setdiff1d(others, held_out, assume_unique=True)
     protocol = f"{len(rows)} usable pairs, query={query}, train={train}, validation={validation}"
     _not_empty(dataset, protocol, query=queries, database=database)
-    held_out = (
-        _given(database, partition, {"validation"})
-        if validation == "given"
-        else take(database, validation, "validation", rng=_rng(seed, "validation"))
-    )
-    candidates = np.setdiff1d(database, held_out, assume_unique=True)
-    trained = _train(candidates, partition, train, partial(take, rng=_rng(seed, "train")))
+    trained = _train(database, partition, train, partial(take, rng=_rng(seed, "train")))
     if train == "given":
         trained = np.concatenate([trained, apart])
     _not_empty(dataset, protocol, train=trained)

@@ -291,8 +291,8 @@ def open_features(path: Path | str) -> Iterator[Features]:
 
 @dataclass(frozen=True)
 class Split:
-    """Row indices, ascending. Validation lies in the database, as train does unless a data set
-    has rows apart to train on; the two are disjoint."""
+    """Row indices, ascending. query, database and validation are disjoint; train lies in the
+    database, unless a data set has rows apart to train on."""
 
     query: np.ndarray
     database: np.ndarray
@@ -412,8 +412,8 @@ def write_metrics(
 ) -> None:
     """Write ``metrics[group][name]``, arrays whose first axis is the seed.
 
-    Groups are the four tasks (per-query and curve arrays) and ``codes`` (what is measured on the
-    codes themselves, such as ``corr_mse_image``).
+    Groups are the four tasks (per-query and curve arrays), ``codes`` (what is measured on the
+    codes themselves, such as ``corr_mse_image``) and ``queries`` (``rows``, the queries' pairs).
     """
     with _create(path, "metrics", provenance) as file:
         file["seeds"] = np.array(seeds, np.int64)

@@ -68,16 +68,20 @@ def evaluate_tasks(
     map_at: Sequence[int | str],
     threads: int | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Metrics by group (a task, or 'codes') and name, the first axis of every array the seed.
+    """Metrics by group and name, the first axis of every array the seed.
 
     Those by category, of ``evaluate``, need labels; those by instance, of ``evaluate_instances``,
-    are of the queries of both views among themselves and need none.
+    are of the queries of both views among themselves and need none. The groups are the tasks,
+    'codes', and 'queries', whose ``rows`` (S, Q) are the queries' pairs, so that values of two
+    seeds or two methods can be known to be of the same query.
 
     pair_groups  as ``Pairs.groups``
-    phase  'test': the queries search the database; 'validation': the rows set aside in the
-           database search the rest of it, and the queries are not touched
+    phase  'test': the queries search the database; 'validation': the rows set aside for it do, and
+           the queries are not touched
     """
-    groups: dict[str, list[dict[str, np.ndarray]]] = {task: [] for task in TASKS} | {"codes": []}
+    groups: dict[str, list[dict[str, np.ndarray]]] = {
+        group: [] for group in (*TASKS, "codes", "queries")
+    }
     for i, split in enumerate(splits.values()):
         queries, database = _rows(split, phase)
         _check_rows(queries, database, codes.image.shape[1], len(labels))
@@ -104,6 +108,7 @@ def evaluate_tasks(
         told = codes.diagnostics.get("collapsed")
         known = {} if told is None else {"collapsed": np.asarray(told[i])}
         groups["codes"].append(_of_codes(views, database) | known)
+        groups["queries"].append({"rows": queries})
     return {group: _stack(seeds) for group, seeds in groups.items()}
 
 
@@ -149,7 +154,7 @@ def _rows(split: Split, phase: str) -> tuple[np.ndarray, np.ndarray]:
             "the validation queries are asked for, but the split sets none aside; "
             "give its protocol `validation: N`"
         )
-    return split.validation, np.setdiff1d(split.database, split.validation, assume_unique=True)
+    return split.validation, split.database
 
 
 def _evaluate(asking: np.ndarray, *rest: np.ndarray, **options: object) -> Result:
@@ -170,14 +175,15 @@ def _stack(seeds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _even(name: str, arrays: list[np.ndarray]) -> np.ndarray:
-    """Images with unlike numbers of captions make seeds of unlike length: NaN is no query."""
+    """Images with unlike numbers of captions make seeds of unlike length: NaN, or row -1, is none."""
     lengths = {len(array) for array in arrays if np.ndim(array)}
     if len(lengths) > 1 and name.startswith(_CURVES):
         arrays = [array[: min(lengths)] for array in arrays]
     elif len(lengths) > 1:
         ends = [max(lengths) - len(array) for array in arrays]
+        nothing = np.nan if np.issubdtype(arrays[0].dtype, np.floating) else -1
         arrays = [
-            np.pad(array, (0, end), constant_values=np.nan)
+            np.pad(array, (0, end), constant_values=nothing)
             for array, end in zip(arrays, ends, strict=True)
         ]
     return np.stack(arrays)

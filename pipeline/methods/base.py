@@ -74,7 +74,13 @@ class Hasher(ABC):
     def fit(self, image: np.ndarray, text: np.ndarray) -> Self:
         """Learn from n paired rows; labels are never seen."""
         image, text = self._check_fit(image, text)
-        self._fit(image, text)
+        try:
+            self._fit(image, text)
+        except np.linalg.LinAlgError as error:
+            raise InputError(
+                f"{type(self).__name__} cannot solve its equations for these features ({error}); "
+                "they may be too large, too small, or all but constant"
+            ) from None
         return self
 
     def encode_image(self, x: np.ndarray) -> np.ndarray:

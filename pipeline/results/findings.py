@@ -23,7 +23,8 @@ class Finding:
 def headline(tables: Sequence["pd.DataFrame"], method: str) -> list[Finding]:
     """The figures of the front page: how the method compares, and how close the paper is."""
     means = [table[table["seed"] == "mean"] for table in tables]
-    found = [_won(means, method), _lead(means, method), _from_paper(means), _explained(means)]
+    found = [_won(means, method), _significant(means, method), _lead(means, method),
+             _from_paper(means), _explained(means)]  # fmt: skip
     return [finding for finding in found if finding]
 
 
@@ -33,9 +34,14 @@ def sentence(table: "pd.DataFrame", method: str) -> str:
     told = []
     ranked = _of(means, method)
     if len(ranked):
-        best, near = int((ranked["rank"] == 1).sum()), int((ranked["p_value"] >= LEVEL).sum())
-        told.append(f"{method} is best in {best} of {len(ranked)} comparisons")
-        told[-1] += f" and not significantly different from the best in {near} more" if near else ""
+        best = int((ranked["rank"] == 1).sum())
+        told.append(f"{method} has the best mean in {best} of {len(ranked)} comparisons")
+        tests, better, worse = _tests([means], method)
+        if tests:
+            told.append(
+                f"of its {tests} differences from others {better + worse} are significant, "
+                f"{better} of them in its favour"
+            )
     compared = means[means["difference"].notna()]
     if len(compared):
         beyond = int((compared["beyond_noise"] == "yes").sum())
@@ -62,14 +68,34 @@ def _of(means: "pd.DataFrame", method: str) -> "pd.DataFrame":
     """The method's rows among those that are compared with other methods."""
     if means["method"].nunique() < 2:
         return means.iloc[:0]
-    return means[(means["method"] == method) & (means["rank"].notna() | means["p_value"].notna())]
+    return means[(means["method"] == method) & means["rank"].notna()]
+
+
+def _tests(means: Sequence["pd.DataFrame"], method: str) -> tuple[int, int, int]:
+    """Tests of other methods against this one, and how many say that it is better, or worse."""
+    compared = [table for table in means if len(_of(table, method))]
+    tested = [table[(table["method"] != method) & table["p_value"].notna()] for table in compared]
+    better = worse = 0
+    for table in tested:
+        upwards = table["metric"].map(lambda name: metric(name).higher_is_better).astype(bool)
+        clear = table["p_value"] < LEVEL
+        lower = (table["effect"] < 0) == upwards  # the other is worse
+        better, worse = better + int((clear & lower).sum()), worse + int((clear & ~lower).sum())
+    return sum(map(len, tested)), better, worse
 
 
 def _won(means: Sequence["pd.DataFrame"], method: str) -> Finding | None:
     ranked = [_of(table, method) for table in means]
     total = sum(map(len, ranked))
     best = sum(int((rows["rank"] == 1).sum()) for rows in ranked)
-    return Finding(f"{best} of {total}", f"comparisons won by {method}") if total else None
+    text = f"comparisons in which {method} has the best mean"
+    return Finding(f"{best} of {total}", text) if total else None
+
+
+def _significant(means: Sequence["pd.DataFrame"], method: str) -> Finding | None:
+    tests, better, worse = _tests(means, method)
+    text = f"differences of other methods from {method} are significant, {better} in its favour"
+    return Finding(f"{better + worse} of {tests}", text) if tests else None
 
 
 def _lead(means: Sequence["pd.DataFrame"], method: str) -> Finding | None:

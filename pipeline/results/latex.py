@@ -19,14 +19,18 @@ _ESCAPES = {
 
 
 def render(view: View) -> str:
-    """The view as a ``table*`` environment; the paper's numbers stand below ours, smaller.
+    """The view and its effects as ``table*`` environments, the paper's numbers smaller below ours.
 
     Small enough that the largest table of the paper, 28 rows of nine numbers with the paper's, fits
     a page of a journal in two columns.
     """
+    tables = [view, view.effects] if view.effects else [view]
+    return "\n".join([r"% needs \usepackage{booktabs}", *map(_environment, tables)]) + "\n"
+
+
+def _environment(view: View) -> str:
     stub = len(view.row_keys)
     lines = [
-        r"% needs \usepackage{booktabs}",
         r"\begin{table*}",
         r"\centering",
         r"\scriptsize\setlength{\tabcolsep}{2pt}",
@@ -40,7 +44,7 @@ def render(view: View) -> str:
         r"\end{tabular}",
         r"\end{table*}",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _header(view: View) -> list[str]:
@@ -93,10 +97,11 @@ def _ours(cell: Cell) -> str:
         return "--"
     number = _escaped(cell.ours)
     marked = {0: number, 1: rf"\textbf{{{number}}}", 2: rf"\underline{{{number}}}"}[cell.best]
-    dagger = r"$^\dagger$" if cell.as_good else ""
+    dagger = r"$^\dagger$" if cell.significant else ""
     dagger += r"$^\ddagger$" if cell.collapsed else ""
     spread = rf"{{\tiny$\pm${cell.std}}}" if cell.std else ""
-    return marked + dagger + spread
+    interval = rf"{{\tiny\,{_escaped(cell.interval)}}}" if cell.interval else ""
+    return marked + dagger + spread + interval
 
 
 def _printed(cell: Cell) -> str:

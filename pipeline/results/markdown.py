@@ -4,14 +4,18 @@ from pipeline.results.views import Cell, View
 
 
 def render(view: View) -> str:
-    """The view as a GitHub-flavoured Markdown table with its title and notes."""
+    """The view, and its effects, as GitHub-flavoured Markdown tables with titles and notes."""
+    return _section("#", view) + (f"\n{_section('##', view.effects)}" if view.effects else "")
+
+
+def _section(heading: str, view: View) -> str:
     head = [*view.row_keys, *(" ".join(column) for column in view.columns)]
     lines = [_line(head), _line(["---"] * len(view.row_keys) + ["---:"] * len(view.columns))]
     for i, labels in enumerate(view.rows):
         cells = [_cell(view.cell(i, j)) for j in range(len(view.columns))]
         lines.append(_line([*(_escaped(label) for label in labels), *cells]))
     notes = "\n".join(f"- {_escaped(note)}" for note in view.notes)
-    return f"# {_escaped(view.title)}\n\n" + "\n".join(lines) + f"\n\n{notes}\n"
+    return f"{heading} {_escaped(view.title)}\n\n" + "\n".join(lines) + f"\n\n{notes}\n"
 
 
 def _line(cells: list[str]) -> str:
@@ -27,8 +31,10 @@ def _ours(cell: Cell) -> str:
     if not cell.ours:
         return "–"
     marked = {0: cell.ours, 1: f"**{cell.ours}**", 2: f"<u>{cell.ours}</u>"}[cell.best]
-    dagger = ("†" if cell.as_good else "") + ("‡" if cell.collapsed else "")
-    return f"{marked}{dagger} ± {cell.std}" if cell.std else f"{marked}{dagger}"
+    dagger = ("†" if cell.significant else "") + ("‡" if cell.collapsed else "")
+    spread = f" ± {cell.std}" if cell.std else ""
+    interval = f" {cell.interval}" if cell.interval else ""
+    return f"{marked}{dagger}{spread}{interval}"
 
 
 def _difference(cell: Cell) -> str:

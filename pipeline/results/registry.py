@@ -61,6 +61,11 @@ class Measured:
                 f"{self.path}: {group} has no {name}; evaluate again with what it needs"
             ) from None
 
+    @property
+    def query_rows(self) -> np.ndarray:
+        """Which pair each query is, int (S, Q)."""
+        return self.array("queries", "rows")
+
     def diagnostic(self, name: str) -> np.ndarray | None:
         """What the method stored about itself (seeds, ...); None where it stored no such thing."""
         return store.read_diagnostics(self._codes_file).get(name)
@@ -75,6 +80,8 @@ class Metric:
 
     read       (measured, task) -> its value per seed, float (S,), or None where the method has none
     per_query  the same per query, (S, Q), where the metric is a mean over queries
+    stable     as ``read``, with ties in database order, as others print it; None where there is no
+               such value
     limits     lowest and highest possible value; the highest is None where there is none
     measured_on  what stands in place of tasks for what is no retrieval, such as the modalities
     only         the tasks that have the metric, where not all do
@@ -85,6 +92,7 @@ class Metric:
     description: str
     read: Reader
     per_query: Reader | None = None
+    stable: Reader | None = None
     limits: tuple[float, float | None] = (0.0, 1.0)
     higher_is_better: bool = True
     measured_on: tuple[str, ...] = ()
@@ -112,7 +120,10 @@ def metric(name: str) -> Metric:
 def _mean_ap(name: str, cut: str, variant: str | None) -> Metric:
     array, meaning = _AP_VARIANTS[variant or ""]
     description = f"mean average precision, cut {cut}, {meaning}"
-    return _mean_over_queries(name, description, f"{array}@{cut}")
+    made = _mean_over_queries(name, description, f"{array}@{cut}")
+    if variant or cut == "all":  # all in order is not evaluated: it costs most and says least
+        return made
+    return replace(made, stable=_mean_over_queries(name, "", f"ap_stable@{cut}").read)
 
 
 def _recall(name: str, cut: str, variant: str | None) -> Metric:

@@ -1,43 +1,79 @@
 """The long table of an experiment: one row per value, from which every view of it is made.
 
 Columns: dataset, features, split, task, method, bits, the experiment's own columns, metric, seed,
-value, paper, difference, beyond_noise, rank, p_value, collapsed, without_relevant, note. ``seed``
-is a seed, ``mean`` or ``std`` (over seeds, n - 1); everything from ``paper`` on stands in the
-``mean`` rows alone.
+value, paper, difference, beyond_noise, rank, effect, effect_low, effect_high, p_value, stable,
+collapsed, without_relevant, note. ``seed`` is a seed, ``mean`` or ``std`` (over seeds, n - 1);
+everything from ``paper`` on stands in the ``mean`` rows alone.
 
-beyond_noise  ``yes`` when the difference from the paper is more than seeds explain: the paper's
-              one run would lie within 2 s sqrt(1 + 1/S) of our mean of S seeds, s their standard
-              deviation. Empty with a single seed.
-rank          1 for the best, 2 for the second best of what is compared (see ``competition``);
-              equal values share their place
+beyond_noise  ``yes`` when the difference from the paper is more than seeds explain: with a chance
+              of 95 % the paper's one run would lie within t s sqrt(1 + 1/S) of our mean of S
+              seeds, s their standard deviation, t the quantile of S - 1 degrees of freedom. Empty
+              with a single seed.
+rank          1 for the best of what is compared (see ``competition``); equal values share their
+              place
+effect        value minus that of the spec's ``reference``, where both are of the same seeds and
+              queries; ``effect_low`` to ``effect_high`` is its 95 % interval, taken by itself
+p_value       of the test that the effect is 0 (``significance``), by Holm's correction over all
+              effects of the table: below .05 a difference can be claimed
+stable        of a mAP: the mean with ties in database order, as others print it; ``value`` is the
+              exact expectation over all orders of ties
 collapsed     of how many seeds the method says that their codes tell nothing
 without_relevant  the share of queries that no item of the database is relevant to: they count as 0
-p_value       Holm-corrected, of the paired test against the best; at .05 and above the two are
-              not significantly different
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from pipeline.errors import InputError
 from pipeline.files import write_text
 from pipeline.results import paper
 from pipeline.results.record import write_record
 from pipeline.results.registry import Measured, metric
-from pipeline.results.significance import against_best
+from pipeline.results.significance import LEVEL, holm, paired_difference
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Spec = Mapping[str, Any]
 KEYS = ("dataset", "features", "split", "task", "method", "bits")
-FINDINGS = ("value", "paper", "difference", "beyond_noise", "rank", "p_value", "collapsed",
-            "without_relevant", "note")  # fmt: skip
+EFFECT = ("effect", "effect_low", "effect_high", "p_value")
+FINDINGS = (
+    "value",
+    "paper",
+    "difference",
+    "beyond_noise",
+    "rank",
+    *EFFECT,
+    "stable",
+    "collapsed",
+    "without_relevant",
+    "note",
+)
 _FILES = ("metrics_file", "codes_file", "missing")
 NOT_RUN = "printed in the paper, not computed here"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a metric is the mean of: values (S, Q) by seed and query, and the queries (S, Q).
+
+    A metric of the codes alone has one value a seed, (S, 1), and rows None.
+    """
+
+    values: np.ndarray
+    rows: np.ndarray | None
+
+    def minus(self, other: "Sample") -> np.ndarray | None:
+        """The differences by seed and query; None where the two are not of the same queries."""
+        same = (self.rows is None) == (other.rows is None) and (
+            self.rows is None or np.array_equal(self.rows, other.rows)
+        )
+        return self.values - other.values if same else None
 
 
 def write_table(spec: Spec, path: Path | str) -> None:
@@ -64,7 +100,8 @@ def read_csv(path: Path | str) -> "pd.DataFrame":
     import pandas as pd
 
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    numbers = ("value", "paper", "difference", "p_value", "rank", "collapsed", "without_relevant")
+    numbers = ("value", "paper", "difference", "rank", *EFFECT, "stable", "collapsed",
+               "without_relevant")  # fmt: skip
     return table.assign(
         bits=table["bits"].astype(int),
         **{name: pd.to_numeric(table[name], errors="coerce") for name in numbers},
@@ -76,11 +113,11 @@ def long_table(spec: Spec) -> "pd.DataFrame":
     import pandas as pd
 
     measured = [None if "missing" in cell else Measured(cell) for cell in spec["cells"]]
-    values, per_query = _values(spec, measured)
+    values, samples = _values(spec, measured)
     values += _only_in_paper(spec, values)
     names = [*KEYS, *extra_columns(spec), "metric"]
     means = pd.DataFrame(values, columns=[*names, "seeds", "std", *FINDINGS])
-    means = _ranked(spec, _compared_with_paper(spec, means, names), per_query)
+    means = _tested(spec, _compared_with_paper(spec, means, names), samples)
     rows = [row for record in means.to_dict("records") for row in _spread(record, names)]
     return pd.DataFrame(rows, columns=[*names, "seed", *FINDINGS])
 
@@ -114,17 +151,17 @@ def competition(spec: Spec, table: "pd.DataFrame") -> list[str]:
 
 def _values(
     spec: Spec, measured: Sequence[Measured | None]
-) -> tuple[list[dict[str, Any]], list[np.ndarray | None]]:
-    """One record per cell, metric and task with its values by seed; and what is known per query."""
-    records, per_query = [], []
+) -> tuple[list[dict[str, Any]], list[Sample | None]]:
+    """One record per cell, metric and task with its values by seed; and what these are means of."""
+    records, samples = [], []
     for cell, found in zip(spec["cells"], measured, strict=True):
         keys = {name: cell.get(name) for name in ("dataset", "features", "split", "method", "bits")}
         keys |= {name: shown(cell.get(name)) for name in extra_columns(spec)}
         for name, task in _asked(spec):
-            values, queries, note = _read(cell, found, name, task)
+            values, sample, note = _read(cell, found, name, task)
             records.append(keys | {"task": task, "metric": name, "note": note} | values)
-            per_query.append(queries)
-    return records, per_query
+            samples.append(sample)
+    return records, samples
 
 
 def _asked(spec: Spec) -> Iterator[tuple[str, str]]:
@@ -135,23 +172,29 @@ def _asked(spec: Spec) -> Iterator[tuple[str, str]]:
 
 def _read(
     cell: Mapping[str, Any], found: Measured | None, name: str, task: str
-) -> tuple[dict[str, Any], np.ndarray | None, str]:
+) -> tuple[dict[str, Any], Sample | None, str]:
     if found is None:
         return {"seeds": {}}, None, cell["missing"]
     definition = metric(name)
     values = definition.read(found, task)
     if values is None:
         return {"seeds": {}}, None, f"{cell['method']} has no {name}"
-    queries = definition.per_query(found, task) if definition.per_query else None
+    sample = None
+    if definition.per_query:
+        sample = Sample(definition.per_query(found, task), found.query_rows)
+    elif definition.measured_on:
+        sample = Sample(np.asarray(values, float)[:, None], None)
     std = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
     seeds = dict(zip(found.seeds, map(float, values), strict=True))
     record = {"seeds": seeds, "value": float(np.mean(values)), "std": std}
+    if definition.stable:
+        record["stable"] = float(np.mean(definition.stable(found, task)))
     collapsed = found.groups.get("codes", {}).get("collapsed")
     record["collapsed"] = int(np.sum(0 if collapsed is None else collapsed))
     if not definition.only:  # of no matter to instances, each of which has its partner
         alone = found.groups.get(task, {}).get("without_relevant")
         record["without_relevant"] = None if alone is None else float(np.mean(alone))
-    return record, queries, ""
+    return record, sample, ""
 
 
 def _only_in_paper(spec: Spec, values: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -181,9 +224,10 @@ def _compared_with_paper(spec: Spec, means: "pd.DataFrame", names: Sequence[str]
             "give the methods of the experiment such columns"
         )
     joined = means.merge(printed, on=keys, how="left", validate="many_to_one")
-    seeds = joined["seeds"].map(len)
+    seeds = joined["seeds"].map(len).clip(lower=1)
     difference = joined["value"].astype(float) - joined["printed"]
-    noise = 2 * joined["std"].astype(float) * np.sqrt(1 + 1 / seeds.clip(lower=1))
+    reach = -stdtrit(seeds - 1, LEVEL / 2)  # NaN for one seed
+    noise = reach * joined["std"].astype(float) * np.sqrt(1 + 1 / seeds)
     marks = np.where(difference.abs() > noise, "yes", "no")
     known = difference.notna() & noise.notna()
     return means.assign(
@@ -191,22 +235,32 @@ def _compared_with_paper(spec: Spec, means: "pd.DataFrame", names: Sequence[str]
     )
 
 
-def _ranked(
-    spec: Spec, means: "pd.DataFrame", per_query: Sequence[np.ndarray | None]
-) -> "pd.DataFrame":
-    """Mark best and second best of every comparison, and test the others against the best."""
-    means = means.assign(rank=np.nan, p_value=np.nan)
+def _tested(spec: Spec, means: "pd.DataFrame", samples: Sequence[Sample | None]) -> "pd.DataFrame":
+    """Rank every comparison; test all others against the reference, corrected over the table."""
+    means = means.assign(rank=np.nan, **dict.fromkeys(EFFECT, np.nan))
+    reference = {name: shown(value) for name, value in spec["reference"].items()}
+    is_reference = np.all([means[name] == value for name, value in reference.items()], axis=0)
     free = {"features", "split", *competition(spec, means)}
     held = [name for name in [*KEYS, *extra_columns(spec), "metric"] if name not in free]
     for _, group in means[means["value"].notna()].groupby(held, sort=False, dropna=False):
         if len(group) < 2:
             continue
         upwards = not metric(group["metric"].iloc[0]).higher_is_better
-        places = group["value"].astype(float).rank(method="dense", ascending=upwards)
-        means.loc[group.index, "rank"] = places.where(places <= 2)
-        best = int(places.argmin())
-        means.loc[group.index, "p_value"] = against_best([per_query[i] for i in group.index], best)
-    return means
+        ranks = group["value"].astype(float).rank(method="dense", ascending=upwards)
+        means.loc[group.index, "rank"] = ranks
+        for own in group.index[is_reference[group.index]]:
+            for other in group.index.drop(own):
+                means.loc[other, list(EFFECT)] = _effect(samples[other], samples[own])
+    return means.assign(p_value=holm(means["p_value"]))
+
+
+def _effect(sample: Sample | None, reference: Sample | None) -> tuple[float, float, float, float]:
+    """effect, effect_low, effect_high and the uncorrected p_value."""
+    difference = sample.minus(reference) if sample and reference else None
+    if difference is None:
+        return (np.nan,) * 4
+    found = paired_difference(difference, sample.rows)
+    return (found.mean, *found.interval, found.p_value)
 
 
 def _spread(record: Mapping[str, Any], names: Sequence[str]) -> Iterator[dict[str, Any]]:

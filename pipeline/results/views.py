@@ -4,7 +4,7 @@ The Markdown, LaTeX and HTML views all print a ``View``; none of them looks at a
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.results.registry import metric
 from pipeline.results.significance import LEVEL
+from pipeline.results.tables import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,8 @@ class Cell:
     """One cell as text; a part that is not known is empty.
 
     best         1, 2 or 0: best, second best, neither
-    as_good      not significantly different from the best
+    significant  significantly different from the reference, corrected over the table
+    effect       the difference from the reference, a cell of its own with an ``interval``
     beyond_noise the difference from the paper is more than seeds explain
     collapsed    the codes of at least one seed collapsed
     alone        the share of queries without a relevant item, which count as 0
@@ -50,7 +52,9 @@ class Cell:
     paper: str = ""
     difference: str = ""
     best: int = 0
-    as_good: bool = False
+    significant: bool = False
+    effect: "Cell | None" = None
+    interval: str = ""
     beyond_noise: bool = False
     collapsed: bool = False
     alone: float = 0.0
@@ -63,7 +67,9 @@ class Cell:
 class View:
     """A table: header labels per row and column, and the cell of each (row, column) number.
 
-    grouped  the first label of the rows is a heading for several of them, such as the task
+    grouped    the first label of the rows is a heading for several of them, such as the task
+    reference  what the others were tested against, by ``tests`` tests
+    tie_effect the largest difference that ties in database order would make
     """
 
     title: str
@@ -73,6 +79,9 @@ class View:
     columns: Sequence[tuple[str, ...]]
     cells: Mapping[tuple[int, int], Cell]
     units: str
+    reference: str
+    tests: int
+    tie_effect: str = ""
 
     def cell(self, row: int, column: int) -> Cell:
         """The cell of a row and column; an empty one where the table has none."""
@@ -83,12 +92,17 @@ class View:
         """What the marks mean, as far as they occur, and why cells are empty; plain text."""
         cells = list(self.cells.values())
         legend = [self.units]
+        if self.tie_effect:
+            legend.append(
+                "mAP is its exact expectation over all orders of ties; with ties in database order "
+                f"(column `stable` of the CSV) values differ by at most {self.tie_effect} points."
+            )
         if any(cell.best for cell in cells):
             legend.append("Best in bold, second best underlined.")
-        if any(cell.as_good for cell in cells):
+        if any(cell.significant for cell in cells):
             legend.append(
-                f"†: not significantly different from the best (paired t-test over queries, Holm, "
-                f"α = {LEVEL:g})."
+                f"†: significantly different from {self.reference} (paired over seeds and queries, "
+                f"Holm's correction over the {self.tests} tests of this table, α = {LEVEL:g})."
             )
         if any(cell.beyond_noise for cell in cells):
             legend.append("*: differs from the paper by more than our seeds explain.")
@@ -101,6 +115,27 @@ class View:
             )
         reasons = dict.fromkeys(cell.note for cell in cells if cell.note)
         return [*legend, *(f"Empty cells: {reason}." for reason in reasons)]
+
+    @property
+    def effects(self) -> "View | None":
+        """The differences from the reference in the same order, or None where there is none."""
+        places = [place for place, cell in self.cells.items() if cell.effect]
+        if not places:
+            return None
+        rows, columns = (sorted(set(numbers)) for numbers in zip(*places, strict=True))
+        return replace(
+            self,
+            title=f"Differences from {self.reference}",
+            rows=[self.rows[row] for row in rows],
+            columns=[self.columns[column] for column in columns],
+            cells={
+                (rows.index(row), columns.index(column)): self.cells[row, column].effect
+                for row, column in places
+            },
+            tie_effect="",
+            units=f"Value minus that of {self.reference}, with a 95 % interval that allows for "
+            "the seeds and the queries drawn; each interval is taken by itself.",
+        )
 
     @property
     def bars(self) -> bool:
@@ -153,6 +188,9 @@ def view(spec: Mapping[str, Any], table: "pd.DataFrame") -> View:
         columns=[_column_labels(column_keys, column) for column in columns],
         cells=cells,
         units=_units(spec, bool(means["paper"].notna().any())),
+        reference=_reference(spec, means),
+        tests=int(means["p_value"].notna().sum()),
+        tie_effect=_tie_effect(means),
     )
 
 
@@ -214,19 +252,28 @@ def _cell(record: Mapping[str, Any], std: float) -> Cell:
     def level(value: Any) -> float | None:
         return None if definition.scale != 100 or np.isnan(value) else float(value)
 
-    def number(value: Any, sign: bool = False) -> str:
+    def number(value: Any, sign: str = "", fewer: int = 0) -> str:
         if np.isnan(value):
             return ""
-        text = f"{value * definition.scale:{'+' if sign else ''}.{definition.decimals}f}"
+        text = f"{value * definition.scale:{sign}.{definition.decimals - fewer}f}"
         return text.replace("-", MINUS)
 
+    low, high = (number(record[name], "+z", fewer=1) for name in ("effect_low", "effect_high"))
+
+    significant = bool(record["p_value"] < LEVEL)
+    effect = Cell(
+        ours=number(record["effect"], "+z", fewer=1),
+        interval=f"[{low}, {high}]" if low else "",
+        significant=significant,
+    )
     return Cell(
         ours=number(record["value"]),
         std=number(std),
         paper=number(record["paper"]),
-        difference=number(record["difference"], sign=True),
-        best=0 if np.isnan(record["rank"]) else int(record["rank"]),
-        as_good=bool(record["p_value"] >= LEVEL),
+        difference=number(record["difference"], "+"),
+        best=int(record["rank"]) if record["rank"] <= 2 else 0,
+        significant=significant,
+        effect=effect if effect.ours else None,
         beyond_noise=record["beyond_noise"] == "yes",
         collapsed=bool(record["collapsed"] > 0),
         alone=float(np.nan_to_num(record["without_relevant"])),
@@ -236,13 +283,27 @@ def _cell(record: Mapping[str, Any], std: float) -> Cell:
     )
 
 
+def _reference(spec: Mapping[str, Any], means: "pd.DataFrame") -> str:
+    """The reference by what tells it apart: its method, or what the experiment varies."""
+    keys = dict(spec["reference"])
+    if means["method"].nunique() < 2 and len(keys) > 1:
+        del keys["method"]
+        return ", ".join(f"{name.replace('_', ' ')} {shown(v)}" for name, v in keys.items())
+    return keys["method"]
+
+
+def _tie_effect(means: "pd.DataFrame") -> str:
+    largest = (means["value"] - means["stable"]).astype(float).abs().max()
+    return "" if np.isnan(largest) else f"{100 * largest:.2f}"
+
+
 def _units(spec: Mapping[str, Any], with_paper: bool) -> str:
     names = spec["metrics"]
     percent = [name for name in names if metric(name).scale == 100]
     plain = [name for name in names if metric(name).scale == 1]
     told = [f"{', '.join(percent)} in percent"] if percent else []
     told += [f"{', '.join(label('metric', name) for name in plain)} as they are"] if plain else []
-    shown = "mean ± standard deviation over seeds"
+    form = "mean ± standard deviation over seeds"
     beside = "; below, the paper's number and the difference" if with_paper else ""
     alone = " The paper prints nothing for this data." if "paper" in spec and not with_paper else ""
-    return f"{'; '.join(told)}: {shown}{beside}.{alone}"
+    return f"{'; '.join(told)}: {form}{beside}.{alone}"

@@ -123,8 +123,11 @@ def test_queries_without_a_relevant_item_count_as_zero_and_are_counted(tmp_path)
     labels[4:, 0] = 1  # one query of five has a label
     split = Split(ROWS[:5], ROWS[5:], ROWS[5:], ROWS[:0])
     assert setting(tmp_path, split, labels=labels) == 0
-    found = store.read_metrics(tmp_path / "m.h5").groups["i2t"]
-    assert (found["ap_expected_hits@50"][0, :4] == 0).all() and found["without_relevant"] == [0.8]
+    found = store.read_metrics(tmp_path / "m.h5").groups
+    of_task = found["i2t"]
+    assert (of_task["ap_expected_hits@50"][0, :4] == 0).all()
+    assert of_task["without_relevant"] == [0.8]
+    np.testing.assert_array_equal(found["queries"]["rows"], ROWS[None, :5])
 
 
 def test_queries_none_of_which_has_a_relevant_item_are_one_sentence(tmp_path, capsys):

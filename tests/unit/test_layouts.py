@@ -12,10 +12,10 @@ import pytest
 import scipy.io
 import scipy.sparse
 from PIL import Image
-from pipeline.features.kinds.given import write as write_given_features
 
 from pipeline import datasets, store
 from pipeline.errors import InputError
+from pipeline.features.kinds.given import write as write_given_features
 
 N, QUERIES = 24, 6
 rng = np.random.default_rng(3)

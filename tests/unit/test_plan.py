@@ -19,6 +19,7 @@ CONFIG = {
     "features": {"f": {"image": "e", "text": "e"}, "g": {"image": "e", "text": "e"}},
     "splits": {"s": {"query": 10, "train": 50}},
     "methods": {"cmimh": {"w_gap": 0.1}},
+    "reference": "cmimh",
     "report": {
         "experiments": "all",
         "gallery": {"experiment": "x", "methods": ["cvh", "cmimh"], "bits": 8, "queries": 2},
@@ -97,6 +98,19 @@ def test_a_table_for_one_data_set_keeps_the_other_cells_and_says_why_they_are_em
 def test_a_reference_that_leads_nowhere_is_refused_by_name(change, sentence):
     with pytest.raises(InputError, match=sentence):
         plan.check(with_experiment(**change))
+
+
+def test_a_table_tests_against_the_reference_by_its_own_settings_else_its_first_method():
+    def reference(*methods):
+        return plan.spec(with_experiment(methods=list(methods)), "x")["reference"]
+
+    assert reference("cvh", "cmimh") == {"method": "CMIMH"}
+    assert reference("djsrh", "cvh") == {"method": "DJSRH"}
+    ablation = [
+        {"method": "cmimh", "params": {"w_tc": 0}, "columns": {"tc": False}},
+        {"method": "cmimh", "columns": {"tc": True}},
+    ]
+    assert reference(*ablation) == {"method": "CMIMH", "tc": True}
 
 
 def test_a_gallery_is_planned_where_both_methods_run():

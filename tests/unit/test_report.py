@@ -205,7 +205,9 @@ def compared(tmp_path):
 def test_the_headline_counts_what_the_table_says(compared):
     table = long_table(compared)
     figures = {finding.text: finding.figure for finding in headline([table], "CMIMH")}
-    assert figures["comparisons won by CMIMH"] == "2 of 2"
+    assert figures["comparisons in which CMIMH has the best mean"] == "2 of 2"
+    told = "differences of other methods from CMIMH are significant, 2 in its favour"
+    assert figures[told] == "2 of 2"
     lead = float(figures["points of mAP@1000 over the best other, on average"])
     assert lead == pytest.approx(20, abs=2)
     means = table[table["seed"] == "mean"]
@@ -213,13 +215,16 @@ def test_the_headline_counts_what_the_table_says(compared):
     signed = f"{gaps.mean():+.1f}".replace("-", "−")
     told = f"points apart from the paper, on average; ours minus the paper's is {signed}"
     assert figures[told] == f"{gaps.abs().mean():.1f}"
-    assert "CMIMH is best in 2 of 2 comparisons" in sentence(table, "CMIMH")
+    assert sentence(table, "CMIMH").startswith(
+        "CMIMH has the best mean in 2 of 2 comparisons; of its 2 differences from others 2 are "
+        "significant, 2 of them in its favour"
+    )
 
 
 def test_without_the_paper_the_headline_does_not_speak_of_it(compared):
     del compared["paper"]
     told = " ".join(finding.text for finding in headline([long_table(compared)], "CMIMH"))
-    assert "comparisons won" in told and "paper" not in told
+    assert "has the best mean" in told and "paper" not in told
 
 
 def test_the_scope_counts_settings_once(compared):

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import yaml
 from made_metrics import cell, groups, spec
+from scipy.stats import ttest_1samp
 
 from pipeline import plan, store
 from pipeline.errors import InputError
 from pipeline.results import latex, markdown, paper
 from pipeline.results.registry import Measured, metric
+from pipeline.results.significance import holm, paired_difference
 from pipeline.results.tables import long_table, read_csv, write_csv, write_table
 from pipeline.results.views import view
 
@@ -105,6 +107,18 @@ def test_each_seed_then_mean_and_deviation(three):
     np.testing.assert_allclose(rows["value"][3:].astype(float), [seeds.mean(), seeds.std(ddof=1)])
 
 
+def test_the_value_is_the_expectation_over_ties_with_the_stable_one_beside_it(three):
+    table = long_table(three)
+    rows = means(table).set_index(["task", "method"])
+    measured = Measured(three["cells"][0]).groups["i2t"]
+    row = rows.loc[("i2t", "CVH")]
+    assert row["value"] == pytest.approx(measured["ap_expected_hits@1000"].mean())
+    assert row["stable"] == pytest.approx(measured["ap_stable@1000"].mean())
+    largest = 100 * (rows["value"] - rows["stable"]).abs().max()
+    assert f"at most {largest:.2f} points" in markdown.render(view(three, table))
+    assert metric("mAP@all").stable is None and metric("mAP@1000:min").stable is None
+
+
 def test_the_paper_stands_beside_ours_with_the_difference(three):
     rows = means(long_table(three)).set_index(["task", "method"])
     assert rows.loc[("i2t", "CVH"), "paper"] == 0.6695
@@ -122,9 +136,9 @@ def test_a_difference_is_marked_when_seeds_do_not_explain_it(tmp_path, shift, ex
     assert beyond_noise(cell(tmp_path, metrics=measured)) == expected
 
 
-def test_the_mark_is_at_two_deviations_of_a_new_run(tmp_path):
-    """s = .01, S = 3: the bound is .02 sqrt(4/3) = .0231."""
-    for name, shift, expected in (("a", 0.0230, "no"), ("b", 0.0232, "yes")):
+def test_the_mark_is_where_one_new_run_in_twenty_would_be(tmp_path):
+    """s = .01, S = 3: the quantile of two degrees of freedom, 4.303, gives .04303 sqrt(4/3)."""
+    for name, shift, expected in (("a", 0.0496, "no"), ("b", 0.0498, "yes")):
         measured = groups(np.random.default_rng(0), 0.6, 32)
         values = np.array([-0.01, 0.0, 0.01]) + 0.8193 + shift
         measured["i2t"]["ap_expected_hits@1000"] = np.tile(values[:, None], 50)
@@ -137,11 +151,63 @@ def test_one_seed_has_no_deviation_and_no_mark(tmp_path):
     assert means(table)["beyond_noise"].isna().all()
 
 
-def test_best_second_and_not_significantly_different(three):
+def test_every_value_has_its_place(three):
     rows = means(long_table(three)).set_index(["task", "method"])
     assert rows.loc[("i2t", "CMIMH"), "rank"] == 1
-    assert sorted(rows.loc["i2t"]["rank"].dropna()) == [1, 2]
-    assert (rows.loc["i2t"]["p_value"].dropna() < 0.05).all()
+    assert sorted(rows.loc["i2t"]["rank"].dropna()) == [1, 2, 3]
+
+
+def test_others_are_tested_against_the_reference_and_corrected_over_the_table(three):
+    rows = means(long_table(three)).set_index(["task", "method"])
+    measured = {c["method"]: Measured(c) for c in three["cells"]}
+    raw = {}
+    for task in ("i2t", "t2i"):
+        ap = {m: found.groups[task]["ap_expected_hits@1000"] for m, found in measured.items()}
+        for method in ("CVH", "DJSRH"):
+            found = paired_difference(ap[method] - ap["CMIMH"], measured[method].query_rows)
+            row = rows.loc[(task, method)]
+            raw[task, method] = found.p_value
+            assert row["effect"] == pytest.approx(found.mean)
+            assert (row["effect_low"], row["effect_high"]) == pytest.approx(found.interval)
+        assert np.isnan(rows.loc[(task, "CMIMH"), "p_value"])
+    np.testing.assert_allclose(rows.loc[list(raw), "p_value"], holm(list(raw.values())))
+    assert (rows["p_value"].dropna() < 0.05).all()
+
+
+def test_an_ablation_is_tested_against_the_variant_that_the_spec_names(tmp_path):
+    made = [cell(tmp_path, tc=tc, level=v, number=i)
+            for i, (tc, v) in enumerate(((False, 0.6), (True, 0.7)))]  # fmt: skip
+    asked = spec(made, rows=["tc"], columns=["task"], reference={"method": "CMIMH", "tc": True})
+    table = long_table(asked)
+    rows = means(table).set_index(["task", "tc"])
+    assert rows.loc[("i2t", "no"), "effect"] == pytest.approx(-0.1, abs=0.03)
+    assert np.isnan(rows.loc[("i2t", "yes"), "effect"])
+    assert view(asked, table).effects.title == "Differences from tc yes"
+
+
+def test_values_of_other_queries_or_of_unknown_ones_are_not_tested(tmp_path):
+    other = groups(np.random.default_rng(0), 0.6, 32)
+    other["queries"]["rows"] = other["queries"]["rows"] + 1
+    cells = [cell(tmp_path), cell(tmp_path, method="CVH", metrics=other)]
+    rows = means(long_table(spec(cells)))
+    assert rows["p_value"].isna().all() and rows["rank"].notna().all()
+    cells[1] = cell(tmp_path, method="FSH", number=1)
+    rows = means(long_table(spec(cells, metrics=["P@100"])))
+    assert rows["p_value"].isna().all()  # of P@K only the mean over queries is kept
+
+
+def test_what_is_measured_on_codes_is_tested_over_seeds(tmp_path):
+    cells = []
+    for number, (with_tc, shift) in enumerate((("yes", 0.0), ("no", 0.1))):
+        measured = groups(np.random.default_rng(0), 0.6, 32)
+        measured["codes"]["corr_mse_image"] = np.array([0.01, 0.02, 0.03 + shift / 10]) + shift
+        cells.append(cell(tmp_path, with_tc=with_tc, metrics=measured, number=number))
+    asked = spec(cells, metrics=["corr_mse"], rows=["metric", "task"], columns=["with_tc"],
+                 reference={"method": "CMIMH", "with_tc": "yes"})  # fmt: skip
+    row = means(long_table(asked)).set_index(["task", "with_tc"]).loc[("image", "no")]
+    assert row["effect"] == pytest.approx(0.31 / 3)
+    expected = ttest_1samp([0.1, 0.1, 0.11], 0).pvalue
+    assert row["p_value"] == pytest.approx(2 * expected)  # the texts' is the second of two tests
 
 
 def test_equal_values_share_their_place(tmp_path):
@@ -152,7 +218,8 @@ def test_equal_values_share_their_place(tmp_path):
 
 
 def test_near_equal_methods_are_not_told_apart(tmp_path):
-    cells = [cell(tmp_path, method=m, level=0.6, number=i) for i, m in enumerate(("FSH", "CVH"))]
+    methods = enumerate(("CMIMH", "CVH"))
+    cells = [cell(tmp_path, method=m, level=0.6, number=i) for i, m in methods]
     rows = means(long_table(spec(cells)))
     assert (rows["p_value"].dropna() > 0.05).all() and rows["p_value"].notna().sum() == 2
 
@@ -282,6 +349,24 @@ def test_markdown_is_shaped_like_the_paper(three):
     assert re.search(r"\| \*\*\d\d\.\d\d\*\* ± \d\.\d\d<br>81\.93 \([+−]\d\.\d\d", lines[6])
     widths = {line.count("|") for line in lines if line.startswith("|")}
     assert widths == {4}
+
+
+def test_effects_stand_in_a_table_of_their_own_with_intervals_and_daggers(three):
+    shaped = view(three, long_table(three))
+    _, _, below = markdown.render(shaped).partition("## Differences from CMIMH\n")
+    rows = [line for line in below.splitlines() if line.startswith("| Img")]
+    assert [row.split(" | ")[1] for row in rows] == ["CVH", "DJSRH"]
+    for row in rows:
+        assert re.search(r"\| −\d\d\.\d† \[−\d\d\.\d, −\d\d\.\d\] \|", row), row
+    assert "Holm's correction over the 4 tests of this table" in below
+    assert "[" not in markdown.render(shaped).partition("## ")[0]
+    assert latex.render(shaped).count(r"\begin{table*}") == 2
+
+
+def test_without_the_reference_there_are_no_effects(tmp_path):
+    cells = [cell(tmp_path, method=m, number=i) for i, m in enumerate(("FSH", "CVH"))]
+    shaped = view(spec(cells), long_table(spec(cells)))
+    assert shaped.effects is None and "Differences" not in markdown.render(shaped)
 
 
 def test_rows_of_an_ablation_stay_in_the_order_of_the_experiment(tmp_path):
