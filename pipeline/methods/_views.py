@@ -3,7 +3,7 @@
 import logging
 
 import numpy as np
-from scipy.linalg import eigvalsh
+from scipy.linalg import eigh, eigvalsh
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,20 @@ def spanned(eigenvalues: np.ndarray) -> np.ndarray:
     """Which eigenvalues (d,) of a scatter matrix are not zero but for rounding."""
     floor = max(RANK_TOLERANCE * eigenvalues.max(), np.finfo(float).tiny)
     return eigenvalues > floor
+
+
+def spectrum(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The eigenvalues (r,) of X'X that are not zero, ascending, and their eigenvectors (d, r).
+
+    For ``x`` (n, d) of more columns than rows they are found from XX', which is the smaller.
+    """
+    if len(x) >= x.shape[1]:
+        values, vectors = eigh(x.T @ x)
+        kept = spanned(values)
+        return values[kept], vectors[:, kept]
+    values, vectors = eigh(x @ x.T)
+    kept = spanned(values)
+    return values[kept], x.T @ vectors[:, kept] / np.sqrt(values[kept])
 
 
 def warn_if_narrow(method: str, bits: int, *views: np.ndarray) -> None:
