@@ -32,6 +32,7 @@ KEYS = ["method", "parameter", "value"]
 CANDIDATES = {
     ("pdh", "C"): (1e-1, 1e-2, 1e-3, 1e-4),
     ("acq", "power"): (1.0, 0.0, 0.5, 2.0),
+    ("cca_itq", "power"): (1.0, 4.0, 0.0, 2.0),
     ("fsh", "lambda_"): (300.0, 1.0, 30.0, 1e4),
     ("djsrh", "center"): (False, True),
     ("dgcpn", "hidden"): (512, 1024),

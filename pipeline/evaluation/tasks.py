@@ -175,7 +175,7 @@ def _stack(seeds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _even(name: str, arrays: list[np.ndarray]) -> np.ndarray:
-    """Images with unlike numbers of captions make seeds of unlike length: NaN, or row -1, is none."""
+    """Images with unlike numbers of captions make seeds of unlike length: NaN or -1 is none."""
     lengths = {len(array) for array in arrays if np.ndim(array)}
     if len(lengths) > 1 and name.startswith(_CURVES):
         arrays = [array[: min(lengths)] for array in arrays]

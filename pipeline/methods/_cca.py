@@ -3,9 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh
 
-from pipeline.methods._views import centre, spanned, upright
+from pipeline.methods._views import centre, spectrum, upright
 
 
 class CanonicalPairs(NamedTuple):
@@ -29,9 +28,8 @@ def inverse_root(x: np.ndarray, ridge: float) -> np.ndarray:
     x      centred rows (n, d)
     ridge  added to the eigenvalues of X'X, in units of their mean
     """
-    values, vectors = eigh(x.T @ x)
-    kept = spanned(values)
-    return vectors[:, kept] / np.sqrt(values[kept] + ridge * values.mean())
+    values, vectors = spectrum(x)
+    return vectors / np.sqrt(values + ridge * values.sum() / x.shape[1])
 
 
 def cca(image: np.ndarray, text: np.ndarray, ridge: float) -> CanonicalPairs:
@@ -43,7 +41,7 @@ def cca(image: np.ndarray, text: np.ndarray, ridge: float) -> CanonicalPairs:
     (image, image_mean), (text, text_mean) = centre(image), centre(text)
     white_image = inverse_root(image, ridge)
     white_text = inverse_root(text, ridge)
-    cross = white_image.T @ (image.T @ text) @ white_text
+    cross = np.linalg.multi_dot([white_image.T, image.T, text, white_text])
     left, correlations, right = np.linalg.svd(cross, full_matrices=False)
     image_weights, text_weights = white_image @ left, white_text @ right.T
     sign = upright(image_weights)  # of a pair, so the variates stay positively correlated

@@ -3,7 +3,7 @@
 import logging
 
 import numpy as np
-from scipy.linalg import eigvalsh
+from scipy.linalg import eigh, eigvalsh
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +47,36 @@ def spanned(eigenvalues: np.ndarray) -> np.ndarray:
     return eigenvalues > floor
 
 
+def spectrum(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The eigenvalues (r,) of X'X that are not zero, ascending, and their eigenvectors (d, r).
+
+    For ``x`` (n, d) of more columns than rows they are found from XX', which is the smaller.
+    """
+    if len(x) >= x.shape[1]:
+        values, vectors = eigh(x.T @ x)
+        kept = spanned(values)
+        return values[kept], vectors[:, kept]
+    values, vectors = eigh(x @ x.T)
+    kept = spanned(values)
+    return values[kept], x.T @ vectors[:, kept] / np.sqrt(values[kept])
+
+
+def compact(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (n, r) of the rows of ``x`` (n, d) and orthonormal axes (d, r) that span them.
+
+    A view of more columns than rows is brought to its rank, in which distances, inner products and
+    ridge regressions are what they were; any other view stays, and its axes are the columns.
+    """
+    if len(x) >= x.shape[1]:
+        return x, np.eye(x.shape[1])
+    _, axes = spectrum(x)
+    return x @ axes, axes
+
+
 def warn_if_narrow(method: str, bits: int, *views: np.ndarray) -> None:
     """Say through the log that a centred view (n, d) has a smaller rank than there are bits."""
-    rank = min(int(spanned(eigvalsh(x.T @ x)).sum()) for x in views)
+    smaller = (x.T @ x if len(x) >= x.shape[1] else x @ x.T for x in views)
+    rank = min(int(spanned(eigvalsh(scatter)).sum()) for scatter in smaller)
     warn_if_short(method, bits, rank, "further hyperplanes through the same few dimensions")
 
 

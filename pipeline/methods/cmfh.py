@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.methods._views import centre, warn_if_narrow
+from pipeline.methods._views import centre, compact, warn_if_narrow
 from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 
@@ -44,11 +44,14 @@ class CMFH(Hasher):
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         (image, self.image_mean_), (text, self.text_mean_) = centre(image), centre(text)
         warn_if_narrow("CMFH", self.bits, image, text)
+        rng = np.random.default_rng(derive(self.seed, "cmfh"))
+        v = rng.random((self.bits, len(image)))
+        p = np.split(rng.random((self.bits, image.shape[1] + text.shape[1])), [image.shape[1]], 1)
+        (image, image_axes), (text, text_axes) = compact(image), compact(text)
         split = image.shape[1]
         x = np.hstack([image, text]).T
-        rng = np.random.default_rng(derive(self.seed, "cmfh"))
         problem = Factorisation(x @ x.T, split, self.lambda_, self.mu, self.gamma)
-        problem.start(x, rng.random((self.bits, len(image))), rng.random((self.bits, len(x))))
+        problem.start(x, v, np.hstack([p[0] @ image_axes, p[1] @ text_axes]))
         before = np.inf
         for iteration in range(self.iterations):
             problem.step()
@@ -58,7 +61,8 @@ class CMFH(Hasher):
                 break
             before = now
         self.iterations_ = iteration + 1
-        self.image_map_, self.text_map_ = problem.p[:, :split].T, problem.p[:, split:].T
+        self.image_map_ = image_axes @ problem.p[:, :split].T
+        self.text_map_ = text_axes @ problem.p[:, split:].T
 
     def _project_image(self, x: np.ndarray) -> np.ndarray:
         return (x - self.image_mean_) @ self.image_map_

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
-from pipeline.methods._views import centre, signs, unit_rows, warn_if_narrow
+from pipeline.methods._views import centre, compact, signs, unit_rows, warn_if_narrow
 from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 
@@ -57,12 +57,13 @@ class FSH(Hasher):
         rng = np.random.default_rng(derive(self.seed, "fsh"))
         views, means = zip(*(centre(unit_rows(x)) for x in (image, text)), strict=True)
         warn_if_narrow("FSH", self.bits, *views)
+        views, axes = zip(*map(compact, views), strict=True)
         chosen = rng.choice(len(image), min(self.anchors, len(image)), replace=False)
         graphs = anchor_graphs(*views, chosen, min(self.neighbours, len(chosen)))
         similarities = [anchor_similarity(x[chosen]) for x in views]
         weights = self._alternate(views, chosen, graphs, similarities, rng)
         self.image_mean_, self.text_mean_ = means
-        self.image_weights_, self.text_weights_ = weights
+        self.image_weights_, self.text_weights_ = map(np.matmul, axes, weights)
 
     def _alternate(
         self,

@@ -64,6 +64,7 @@ def write_model(folder: Path, hasher: Hasher, made: Made) -> None:
         "method": made.method,
         "bits": hasher.bits,
         "seed": made.seed,
+        "random_state": hasher.seed,
         "params": params,
         "encoders": {v: read_json(path) for v, path in made.encoders.items() if path},
         "learned": dict(state.about),
@@ -101,7 +102,7 @@ def read_model(folder: Path, device: str) -> Stored:
         method, bits, params = about["method"], about["bits"], dict(about["params"])
         if "device" in _parameters(method):
             params["device"] = device
-        hasher = create(method, bits=bits, seed=about["seed"], **params)
+        hasher = create(method, bits=bits, seed=about["random_state"], **params)
         hasher.set_state(State(arrays[HASHER], about["learned"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: damaged ({type(error).__name__}: {error})") from None

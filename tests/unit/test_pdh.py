@@ -1,9 +1,11 @@
 """PDH's bits do not repeat each other and can be predicted from the other view."""
 
 import numpy as np
+import pytest
+from sklearn.svm import LinearSVC
 
 from pipeline.methods import create
-from pipeline.methods.pdh import PDH, decorrelate
+from pipeline.methods.pdh import SVMs, decorrelate
 
 
 def two_views(n=300, seed=0):
@@ -38,19 +40,41 @@ def test_training_pairs_agree_on_their_bits_and_shuffled_pairs_do_not():
     assert (codes == np.roll(other, 1, axis=0)).mean() < 0.65
 
 
-def test_each_svm_is_at_the_minimum_of_the_squared_hinge_loss():
-    rng = np.random.default_rng(1)
-    x = rng.standard_normal((200, 5))
-    bit = np.where(x[:, 0] + rng.standard_normal(200) > 0, 1.0, -1.0)
-    hasher = PDH(4, 0, C=0.01)
-    learned = hasher._svm(x, bit)
+def rows_and_bits(n, d, bits, seed=1):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, d)) * np.geomspace(1, 20, d)
+    x -= x.mean(axis=0)
+    return x, np.where(x[:, :bits] + 3 * rng.standard_normal((n, bits)) > 0, 1.0, -1.0)
 
-    def loss(weights):
-        margin = bit * (x @ weights)
-        return 0.5 * weights @ weights + 0.01 * np.sum(np.maximum(0, 1 - margin) ** 2)
 
-    for _ in range(30):
-        assert loss(learned + 0.05 * rng.standard_normal(5)) > loss(learned)
+@pytest.mark.parametrize("C", [1e-4, 1e-2, 1.0])
+@pytest.mark.parametrize(("n", "d"), [(200, 5), (40, 60)])
+def test_the_svms_are_those_of_scikit_learn_at_its_optimum(C, n, d):
+    x, bits = rows_and_bits(n, d, 4)
+    svms = SVMs(x, C)
+    scores = svms.fit(bits)
+    np.testing.assert_allclose(scores, x @ svms.weights, atol=1e-9)
+    for bit, weights in zip(bits.T, svms.weights.T, strict=True):
+        theirs = LinearSVC(C=C, dual=False, fit_intercept=False, tol=1e-10, max_iter=10000)
+        expected = theirs.fit(x, bit).coef_[0]
+        np.testing.assert_allclose(weights, expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_a_second_fit_ends_where_a_first_one_would():
+    x, bits = rows_and_bits(300, 8, 6)
+    warm = SVMs(x, 0.01)
+    warm.fit(-bits)
+    cold = SVMs(x, 0.01)
+    np.testing.assert_allclose(warm.fit(bits), cold.fit(bits), atol=1e-4)
+
+
+def test_a_constant_bit_separates_nothing_and_has_no_weights():
+    x, bits = rows_and_bits(50, 4, 2)
+    bits[:, 1] = 1
+    svms = SVMs(x, 0.1)
+    svms.fit(bits)
+    assert np.abs(svms.weights[:, 0]).max() > 0.01
+    np.testing.assert_array_equal(svms.weights[:, 1], 0)
 
 
 def test_unequal_bits_do_not_run_away_to_one_constant_code():
