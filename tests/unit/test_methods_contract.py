@@ -94,8 +94,9 @@ def test_a_state_of_arrays_and_json_gives_the_same_codes_in_another_object(name)
     copy = clone(hasher).set_state(State(state.arrays, json.loads(json.dumps(state.about))))
     np.testing.assert_array_equal(copy.encode_image(image), hasher.encode_image(image))
     np.testing.assert_array_equal(copy.project_text(text), hasher.project_text(text))
-    with pytest.raises(InputError, match=r"lacks|do not fit"):
-        clone(hasher).set_state(State({}, state.about))
+    if state.arrays:  # random codes learn nothing
+        with pytest.raises(InputError, match=r"lacks|do not fit"):
+            clone(hasher).set_state(State({}, state.about))
     with pytest.raises(InputError, match="not fitted"):
         tiny(name).get_state()
 
