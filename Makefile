@@ -27,11 +27,17 @@ $(INSTALLED): envs/requirements.lock pyproject.toml
 
 demo: $(INSTALLED)  ## the main job on the data set that the project draws itself
 	$(DEMO) -- results/demo/report.html
+	rm -rf results/demo/index
+	$(BIN)/cmimh index create results/demo/index --pairs data/artefacts/scenes/pairs.h5 \
+	  data/artefacts/scenes/untrained/demo/cmimh/32/models/0
 	@echo
 	@echo "Look at:"
 	@echo "  results/demo/report.html   the front page: tables, curves, retrieved examples"
 	@echo "  results/demo/table3.md     the main comparison (.csv long form, .tex for a paper)"
 	@echo "  results/demo/figure4.png   precision at K;  results/demo/figure5.png  precision-recall"
+	@echo "Search with the CMIMH that was trained:"
+	@echo "  .venv/bin/cmimh search results/demo/index --text 'sea boat'"
+	@echo "  .venv/bin/cmimh serve results/demo/index      a page, on http://127.0.0.1:8765/"
 
 demo-all: $(INSTALLED)  ## all nine tables and five figures on that set
 	$(DEMO) --config 'report={"experiments": "all"}' -- all

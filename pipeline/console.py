@@ -74,10 +74,12 @@ def _encode(a: argparse.Namespace) -> None:
 
 
 def _create(a: argparse.Namespace) -> None:
-    from pipeline.search.index import create
+    from pipeline.search.index import add_pairs, create
 
     index = create(a.index, a.model)
-    log.info("%s: an empty index for codes of %s, %d bits", a.index, index.method, index.bits)
+    if a.pairs:
+        add_pairs(index, a.model, a.pairs)
+    log.info("%s: codes of %s, %d bits; %d items", a.index, index.method, index.bits, len(index))
 
 
 def _add(a: argparse.Namespace) -> None:
@@ -150,7 +152,6 @@ def _serve(a: argparse.Namespace) -> None:
     from pipeline.search.server import serve
 
     indexes = [Index(folder, a.device) for folder in a.indexes]
-    log.info("http://%s:%d/ shows %s; stop with Ctrl-C", a.host, a.port, ", ".join(a.indexes))
     serve(indexes, host=a.host, port=a.port, token=a.token)
 
 
@@ -273,9 +274,11 @@ def _parser() -> argparse.ArgumentParser:
 
     index = commands.add_parser("index", help="create an index, change it, look at it")
     actions = index.add_subparsers(dest="action", required=True, metavar="ACTION")
-    sub = command(actions, "create", _create, "an empty index for the codes of a model")
+    sub = command(actions, "create", _create, "a new index for the codes of a model")
     sub.add_argument("index", type=Path)
     sub.add_argument("model", type=Path, help="a folder models/SEED, which is copied")
+    sub.add_argument("--pairs", type=Path, metavar="PAIRS.H5",
+                     help="add this data set by its codes that lie beside the model")  # fmt: skip
     sub = command(actions, "add", _add, "encode items and add them; known ones are left alone")
     sub.add_argument("index", type=Path)
     sub.add_argument("items", nargs="+", metavar="PATH",

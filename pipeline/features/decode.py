@@ -96,8 +96,14 @@ def _from_deep_gray(values: np.ndarray) -> Image.Image:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of an image file of no unreasonable size."""
+    """The bytes of an image file of no unreasonable size; the path may pass through a .zip."""
     if not path.is_file():
+        for archive in path.parents:
+            if archive.suffix.lower() == ".zip" and archive.is_file():
+                with zipfile.ZipFile(archive) as file:
+                    member = path.relative_to(archive).as_posix()
+                    _check_size(file.getinfo(member).file_size)
+                    return file.read(member)
         raise ValueError(f"no such file as {path}")
     _check_size(path.stat().st_size)
     return path.read_bytes()

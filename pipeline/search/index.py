@@ -6,8 +6,10 @@ at all. What faiss searches is built from it when the index is opened.
 
 import contextlib
 import hashlib
+import json
 import shutil
 import sqlite3
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import store
 from pipeline.errors import InputError
+from pipeline.features.decode import read_file
 from pipeline.files import sha256
 from pipeline.models.folder import DESCRIPTION
 from pipeline.models.model import Model, load
@@ -352,6 +356,34 @@ def create(folder: Path | str, model: Path | str) -> Index:
     return Index(folder)
 
 
+def add_pairs(index: Index, model: Path, pairs: Path) -> int:
+    """Add all pairs of a data set by the codes that lie beside the model they were trained for.
+
+    Nothing is encoded anew. Raises InputError where codes and model are not of one training.
+    """
+    codes_file = model.absolute().parents[1] / "codes.h5"
+    trained = json.loads(store.attributes_of(codes_file)["inputs"])
+    if trained != index.model.about["inputs"]:
+        raise InputError(f"{codes_file}: these codes and the model {model} are of two trainings")
+    known, codes = store.read_pairs(pairs), store.read_codes(codes_file)
+    number = codes.seeds.index(index.model.about["seed"])
+    root = Path(known.image_root).resolve()
+    items = [
+        Item(name, str(root / known.images[row]) if known.images else "", _caption(known, row))
+        for row, name in enumerate(known.ids)
+    ]
+    index.add_codes(items, codes.image[number], codes.text[number], index.identity)
+    return len(items)
+
+
+def _caption(pairs: store.Pairs, row: int) -> str:
+    if pairs.captions is not None:
+        return pairs.captions[row][0]
+    if pairs.tags is None:
+        return ""
+    return ", ".join(pairs.tag_names[column] for column in np.flatnonzero(pairs.tags[row]))
+
+
 def items_of_table(path: Path) -> list[Item]:
     """The pairs of a table, as ``datasets.folder`` reads it; of several captions the first."""
     from pipeline.datasets.folder import pairs
@@ -370,9 +402,9 @@ def digest_of(item: Item) -> str:
     found = hashlib.sha256(item.caption.encode())
     if item.path:
         try:
-            found.update(bytes.fromhex(sha256(item.path)))
-        except OSError as error:
-            raise InputError(f"{item.path}: {error.strerror}") from None
+            found.update(hashlib.sha256(read_file(Path(item.path))).digest())
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(f"{item.path} cannot be read ({error})") from None
     return found.hexdigest()
 
 

@@ -235,6 +235,7 @@ def serve(indexes: Sequence[Index], *, host: str, port: int, token: str | None) 
     if not local and not token:
         raise InputError(f"--host {host} opens the index to others; give a --token with it")
     hosts = None if not local else _LOOPBACK
+    log.info("http://%s:%d/ is open; stop with Ctrl-C", host, port)
     uvicorn.run(
         application(indexes, token=token, hosts=hosts),
         host=host,
