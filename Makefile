@@ -7,8 +7,11 @@ INSTALLED := .venv/.installed
 DEMO_ARGUMENTS := --cores $(CORES) --quiet host rules --configfile overlays/demo.yaml
 DEMO := $(BIN)/snakemake $(DEMO_ARGUMENTS)
 
+TUNED := $(addprefix results/tuning/,$(addsuffix .csv,cvh imh pdh cmfh acq fsh cre djsrh udcmh mgah \
+  ukd_ss ucch jdsh dgcpn cirh cmimh cmimh_n))
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-all rehearsal resume verify kills test test-fast test-long bench lint format lock clean
+.PHONY: help install tuning demo demo-all rehearsal resume verify kills test test-fast test-long bench lint format lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +48,10 @@ demo-all: $(INSTALLED)  ## all nine tables and five figures on that set
 rehearsal: $(INSTALLED)  ## the main comparison at MIR-Flickr's true size, on drawn pictures; hours
 	$(BIN)/snakemake --cores $(CORES) --quiet host rules \
 	  --configfile overlays/rehearsal-mirflickr25k.yaml -- results/rehearsal-mirflickr25k/table3.csv
+
+tuning: $(INSTALLED)  ## 16 settings of every method by one protocol, on validation queries; many hours
+	$(BIN)/snakemake --cores $(CORES) --quiet host rules --configfile overlays/tuning.yaml -- $(TUNED)
+	$(BIN)/python -m benchmarks.tuning $(TUNED)
 
 resume: $(INSTALLED)  ## after a kill: free the lock, then go on where the demo stopped
 	$(BIN)/python -m pipeline.resume $(DEMO_ARGUMENTS) -- results/demo/report.html

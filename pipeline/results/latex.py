@@ -87,7 +87,7 @@ def _body(view: View) -> list[str]:
 def _row(view: View, i: int, labels: tuple[str, ...]) -> list[str]:
     cells = [view.cell(i, j) for j in range(len(view.columns))]
     lines = [" & ".join([*map(_escaped, labels), *map(_ours, cells)]) + r" \\"]
-    if any(cell.paper for cell in cells):
+    if any(cell.paper or cell.interval for cell in cells):
         lines.append(" & ".join([*("" for _ in labels), *map(_printed, cells)]) + r" \\")
     return lines
 
@@ -100,11 +100,13 @@ def _ours(cell: Cell) -> str:
     dagger = r"$^\dagger$" if cell.significant else ""
     dagger += r"$^\ddagger$" if cell.collapsed else ""
     spread = rf"{{\tiny$\pm${cell.std}}}" if cell.std else ""
-    interval = rf"{{\tiny\,{_escaped(cell.interval)}}}" if cell.interval else ""
-    return marked + dagger + spread + interval
+    return marked + dagger + spread
 
 
 def _printed(cell: Cell) -> str:
+    """What stands below the number: the interval of an effect, or the paper's number."""
+    if cell.interval:
+        return rf"{{\tiny {_escaped(cell.interval)}}}"
     if not cell.paper:
         return ""
     star = r"$^\ast$" if cell.beyond_noise else ""

@@ -360,7 +360,9 @@ def test_effects_stand_in_a_table_of_their_own_with_intervals_and_daggers(three)
         assert re.search(r"\| −\d\d\.\d† \[−\d\d\.\d, −\d\d\.\d\] \|", row), row
     assert "Holm's correction over the 4 tests of this table" in below
     assert "[" not in markdown.render(shaped).partition("## ")[0]
-    assert latex.render(shaped).count(r"\begin{table*}") == 2
+    below = latex.render(shaped).split(r"\begin{table*}")[2]
+    check_latex(r"\begin{table*}" + below)
+    assert re.search(r"\{\\tiny \[\$-\$\d\d\.\d, \$-\$\d\d\.\d\]\}", below), below
 
 
 def test_without_the_reference_there_are_no_effects(tmp_path):
