@@ -162,6 +162,9 @@ class Lazy(Mapping[str, Array]):
             raise KeyError(name)
         return self._load(name)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # without loading it
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 

@@ -1,5 +1,6 @@
 """The parts of a data set as others write them: words, numbers, masks, lists of rows or of ids."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -172,4 +173,4 @@ def _apart(where: str, part: str, marks: Mapping[str, np.ndarray], others: Seque
 
 
 def _is_number(word: str) -> bool:
-    return word.lstrip("-").isdigit()
+    return re.fullmatch(r"-?[0-9]{1,18}", word) is not None

@@ -10,7 +10,7 @@ from pipeline.datasets._members import open_zip
 from pipeline.errors import InputError
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-_LAST_NUMBER = re.compile(r"(\d+)\D*$")
+_LAST_NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*$")
 _log = logging.getLogger(__name__)
 
 

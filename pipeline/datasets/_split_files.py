@@ -8,8 +8,10 @@ lists of DeepHash are.
 import csv
 import json
 import logging
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -83,7 +85,7 @@ def _quoted(text: str) -> str:
 
 def _from_table(path: Path, pairs: Pairs, seed: int, parts: Mapping[str, str] | None) -> list[str]:
     delimiter = _TABLES[path.suffix.lower()]
-    with _opened(path) as file:
+    with _opened(path) as file, _readable(path):
         reader = csv.reader(file, delimiter=delimiter)
         header = [name.strip() for name in next(reader, [])]
         column = next((c for c in (str(seed), "split", "part") if c in header), None)
@@ -102,6 +104,14 @@ def _from_table(path: Path, pairs: Pairs, seed: int, parts: Mapping[str, str] | 
     for rows, part in zip(_found(str(path), names, pairs), said, strict=True):
         out[rows] = part
     return out.tolist()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not readable as a table or list in UTF-8 ({error})") from None
 
 
 def _opened(path: Path) -> TextIO:
@@ -155,7 +165,7 @@ def _from_json(path: Path) -> dict[str, np.ndarray]:
 def _from_lines(path: Path) -> np.ndarray:
     """One entry a line; the 0/1 labels that follow a path in lists of DeepHash are left out."""
     entries = []
-    with _opened(path) as file:
+    with _opened(path) as file, _readable(path):
         for line in file:
             words = line.split()
             while len(words) > 1 and words[-1] in ("0", "1"):
@@ -170,7 +180,7 @@ def _plain(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind in "biuf":
         return values
     texts = [_text(value) for value in values]
-    if texts and all(text.isdigit() and str(int(text)) == text for text in texts):
+    if texts and all(re.fullmatch(r"0|[1-9][0-9]{0,17}", text) for text in texts):
         return np.array([int(text) for text in texts], np.int64)
     return np.array(texts, object)
 

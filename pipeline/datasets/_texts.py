@@ -21,8 +21,8 @@ def read_texts(path: Path) -> dict[str, list[str]]:
         for name, sentence in _csv(path) if path.suffix.lower() == ".csv" else _lines(path):
             if sentence.strip():
                 texts[PurePosixPath(name.strip()).name].append(" ".join(sentence.split()))
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text, which is needed") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not readable as text in UTF-8 ({error})") from None
     if not texts:
         raise InputError(f"{path}: holds no sentence")
     return dict(texts)

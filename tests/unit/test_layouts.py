@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline import datasets, store
@@ -474,3 +476,22 @@ def test_a_config_entry_is_json(tmp_path):
     arrays = {k: v for k, v in PLAIN.items() if k != "train"} | {"split": numbers}
     pairs = load(tmp_path, save(tmp_path / "a.npz", arrays), parts=parts)
     assert list(pairs.partition) == PARTITION
+
+
+@settings(deadline=None)
+@given(st.one_of(st.binary(max_size=99), st.text(alphabet='im1². 01\t\n\0#,"', max_size=99)))
+def test_no_list_or_text_file_brings_anything_but_pairs_or_a_sentence(tmp_path_factory, content):
+    folder = tmp_path_factory.getbasetemp() / "fuzz"
+    folder.mkdir(exist_ok=True)
+    content = content if isinstance(content, bytes) else content.encode()
+    (folder / "train.txt").write_text("im1.jpg 0 1\n")
+    (folder / "im1.jpg").touch()
+    for name in ("test.txt", "texts.token", "texts.csv"):
+        (folder / "test.txt").write_text("im1.jpg 0 1\n")
+        (folder / "texts.token").write_text("im1.jpg\ta text\n")
+        (folder / name).write_bytes(content)
+        texts = name if name.startswith("texts") else "texts.token"
+        try:
+            load(folder, ["train.txt", "test.txt"], texts=texts)
+        except InputError as error:
+            assert "fuzz" in str(error)

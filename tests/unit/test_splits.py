@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.io
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import plan, store
@@ -268,3 +268,20 @@ def test_wrong_split_files_give_a_sentence(tmp_path, fault):
     by = {"by": "x", "names as rows": "row"}.get(fault)
     with pytest.raises(InputError, match=sentence):
         read_split(str(tmp_path / name), some_pairs(), 0, by=by)
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(st.binary(max_size=99), st.text(alphabet='im1²3,"\n\0-[]{}:querytain', max_size=99)),
+    st.sampled_from(["a.csv", "a.tsv", "a.json", "a.npz", "a.mat", "lines"]),
+)
+def test_no_content_brings_anything_but_a_split_or_a_sentence(tmp_path_factory, content, name):
+    path = tmp_path_factory.getbasetemp() / name
+    content = content if isinstance(content, bytes) else content.encode()
+    heads = {"a.csv": b"id,0\n", "a.tsv": b"id\t0\n"}
+    for head in {b"", heads.get(name, b"")}:
+        path.write_bytes(head + content)
+        try:
+            read_split({"query": str(path)} if name == "lines" else str(path), some_pairs(), 0)
+        except InputError as error:
+            assert path.name in str(error)
