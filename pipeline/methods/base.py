@@ -28,6 +28,10 @@ class Hasher(ABC):
     #: True for methods whose codes are float32 vectors compared by Euclidean distance
     real_valued: ClassVar[bool] = False
 
+    #: True for methods that make the codes of a pair from both its views, at test too: they are no
+    #: cross-modal retrieval, and are shown only to say what that is worth
+    sees_both_views: ClassVar[bool] = False
+
     bits: int
     seed: int
 
@@ -71,6 +75,11 @@ class Hasher(ABC):
     def encode_text(self, x: np.ndarray) -> np.ndarray:
         """Codes of texts (n, bits): bool, or float32 if the method is ``real_valued``."""
         return self._encode_text(self._check_encode(x, "text", "n_text_features_"))
+
+    def encode_pairs(self, image: np.ndarray, text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of images and of texts, rows paired; each from its own view alone, unless the
+        method ``sees_both_views``."""
+        return self.encode_image(image), self.encode_text(text)
 
     @abstractmethod
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None: ...
