@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 DEMO_ARGUMENTS := --cores $(CORES) --quiet host rules --configfile overlays/demo.yaml
 DEMO := $(BIN)/snakemake $(DEMO_ARGUMENTS)
 
-TUNED := $(addprefix results/tuning/,$(addsuffix .csv,cvh imh pdh cmfh acq fsh cre djsrh udcmh mgah \
+TUNED := $(addprefix results/tuning/,$(addsuffix .csv,cca_itq dsah ucmfh_withheld cvh imh pdh cmfh acq fsh cre djsrh udcmh mgah \
   ukd_ss ucch jdsh dgcpn cirh cmimh cmimh_n))
 
 .DEFAULT_GOAL := help

@@ -51,11 +51,10 @@ STABLE = {task: f"stable_{task}" for task in TASKS}  # with ties in database ord
 def four_maps(hasher: Hasher, data: Retrieval) -> dict[str, float]:
     """mAP@1000 of the four tasks, expected over ties and stable, fitted on the training rows."""
     hasher.fit(data.train_image, data.train_text)
-    query = {"i": hasher.encode_image(data.query_image), "t": hasher.encode_text(data.query_text)}
-    database = {
-        "i": hasher.encode_image(data.database_image),
-        "t": hasher.encode_text(data.database_text),
-    }
+    query = dict(zip("it", hasher.encode_pairs(data.query_image, data.query_text), strict=True))
+    database = dict(
+        zip("it", hasher.encode_pairs(data.database_image, data.database_text), strict=True)
+    )
     measure = evaluate_real if hasher.real_valued else evaluate
     labels = data.query_labels, data.database_labels
     results = {task: measure(query[task[0]], database[task[2]], *labels) for task in TASKS}
@@ -216,8 +215,10 @@ def cell(method: str, seeds: pd.Series, stable: pd.Series, reference: float | No
 def label(method: str) -> str:
     """The method's name, marked where it had to be made from a description; then its variant."""
     name, _, variant = method.partition("-")
-    remade = "re-implementation" in type(made(method, 1, 0)).__doc__.lower()
+    cls = type(made(method, 1, 0))
+    remade = "re-implementation" in cls.__doc__.lower()
     notes = ["re-implementation"] * remade + [variant] * bool(variant)
+    notes += ["not cross-modal: both views at test"] * cls.sees_both_views
     return f"{plan.label(name)} ({', '.join(notes)})" if notes else plan.label(name)
 
 

@@ -210,7 +210,10 @@ def _codes(
     hasher: Hasher, images: Features, texts: Features, i: int, seed: int, split: Split
 ) -> Codes:
     """The codes of all pairs by a fitted model, and what it measured on (some of) the database."""
-    views = (_encode(hasher, images, "image", i), _encode(hasher, texts, "text", i))
+    if hasher.sees_both_views:
+        views = _encode_pairs(hasher, images, texts, i)
+    else:
+        views = (_encode(hasher, images, "image", i), _encode(hasher, texts, "text", i))
     found = {}
     if type(hasher).diagnose is not Hasher.diagnose:
         some = split.database[:: -(-len(split.database) // _DIAGNOSED)]
@@ -229,6 +232,20 @@ def _encode(hasher: Hasher, features: Features, view: str, i: int) -> np.ndarray
             rows = features.rows(block, seed=i)[valid]
             codes[0, block][valid] = getattr(hasher, f"encode_{view}")(rows)
     return codes
+
+
+def _encode_pairs(
+    hasher: Hasher, images: Features, texts: Features, i: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """As ``_encode``, both views from both; pairs that lack the features of a view keep zeros."""
+    views = np.zeros((2, 1, len(images), hasher.bits), np.float32 if hasher.real_valued else bool)
+    for start in range(0, len(images), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        valid = images.valid[block] & texts.valid[block]
+        if valid.any():
+            rows = (features.rows(block, seed=i)[valid] for features in (images, texts))
+            views[0, 0, block][valid], views[1, 0, block][valid] = hasher.encode_pairs(*rows)
+    return views[0], views[1]
 
 
 def _joined(parts: Sequence[Codes]) -> Codes:

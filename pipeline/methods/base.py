@@ -41,6 +41,10 @@ class Hasher(ABC):
     #: the arrays and numbers that ``fit`` learns and encoding needs
     learned: ClassVar[tuple[str, ...]] = ()
 
+    #: True for methods that make the codes of a pair from both its views, at test too: they are no
+    #: cross-modal retrieval, and are shown only to say what that is worth
+    sees_both_views: ClassVar[bool] = False
+
     bits: int
     seed: int
 
@@ -115,6 +119,11 @@ class Hasher(ABC):
         for name in _WIDTHS:
             setattr(self, name, int(state.about[name]))
         return self
+
+    def encode_pairs(self, image: np.ndarray, text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of images and of texts, rows paired; each from its own view alone, unless the
+        method ``sees_both_views``."""
+        return self.encode_image(image), self.encode_text(text)
 
     @abstractmethod
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None: ...

@@ -60,10 +60,11 @@ class UCCH(_deep.TwoNetHasher):
             drawn = torch.randint(len(memory), (self.negatives,), generator=generator)
             if epoch == 0:
                 positive = others = F.normalize(v1 + v2).detach()
+                own = torch.eye(len(rows), dtype=torch.bool, device=v1.device)
             else:
-                positive, others = memory[rows], memory[drawn]
-            contrast = contrastive_loss(v1, positive, others, temperature)
-            contrast = contrast + contrastive_loss(v2, positive, others, temperature)
+                positive, others, own = memory[rows], memory[drawn], None
+            contrast = contrastive_loss(v1, positive, others, temperature, own)
+            contrast = contrast + contrastive_loss(v2, positive, others, temperature, own)
             ranking = ranking_loss(v1 @ v2.T, self.margin, self.shift)
             remember(memory, rows, v1, v2, self.momentum if epoch else 0.0)
             return self.alpha * contrast + (1 - self.alpha) * ranking
@@ -79,13 +80,19 @@ def clip(optimizer: torch.optim.Optimizer, *_: object) -> None:
     nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], max_norm=1.0)
 
 
-def contrastive_loss(v: Tensor, positive: Tensor, others: Tensor, temperature: float) -> Tensor:
+def contrastive_loss(
+    v: Tensor, positive: Tensor, others: Tensor, temperature: float, own: Tensor | None = None
+) -> Tensor:
     """InfoNCE of codes v (b, bits) with the SIGN of their own memory against that of others.
 
-    positive  (b, bits), row i belongs to v_i;  others  (K, bits)
+    positive  (b, bits), row i belongs to v_i;  others  (K, bits);  own  (b, K), which of the others
+    are a row's own entry and no negatives of it
     """
-    own = (v * positive.sign()).sum(dim=1, keepdim=True)
-    logits = torch.cat([own, v @ others.sign().T], dim=1) / temperature
+    true = (v * positive.sign()).sum(dim=1, keepdim=True)
+    against = v @ others.sign().T
+    if own is not None:
+        against = against.masked_fill(own, float("-inf"))
+    logits = torch.cat([true, against], dim=1) / temperature
     return F.cross_entropy(logits, torch.zeros(len(v), dtype=torch.long, device=v.device))
 
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline import cli, methods, store, training
+from pipeline import cli, methods, seeds, store, training
 from pipeline.methods.cmimh import CMIMH
 from pipeline.methods.cvh import CVH
 from pipeline.store import Provenance, Split
@@ -185,3 +185,20 @@ def test_randomness_follows_the_seed_the_method_and_the_bits_alone(inputs, monke
         training.train(method, bits=bits, params=params, splits=splits, **files)
     assert drawn["cvh", 4, 1e-4] == drawn["cvh", 4, 1e-3]  # an ablation: common random numbers
     assert len({seed for seeds in drawn.values() for seed in seeds}) == 3 * len(SEEDS)
+
+
+def test_a_method_that_sees_both_views_is_given_both(inputs):
+    small = {"width": 8, "hidden": 8, "epochs": 1, "batch_size": 20}
+    assert train(inputs, "ucmfh", small) == 0
+    codes = store.read_codes(inputs / "codes.h5")
+    hasher = methods.create("ucmfh", bits=8, seed=0, **small)
+    views = [store.open_features(inputs / f"{view}.h5") for view in ("image", "text")]
+    with views[0] as images, views[1] as texts:
+        image, text = images.rows(slice(0, N), 0), texts.rows(slice(0, N), 0)
+    rows = store.read_splits(inputs / "split.h5")[0].train
+    hasher.seed = seeds.derive(0, "method", "ucmfh", 8)
+    hasher.fit(image[rows], text[rows])
+    first, second = hasher.encode_pairs(image, text)
+    np.testing.assert_array_equal(codes.image[0], first)
+    np.testing.assert_array_equal(codes.text[0], second)
+    assert (first != hasher.encode_image(image)).any()

@@ -25,6 +25,17 @@ def test_contrast_is_infonce_against_the_signs_of_the_memory():
     assert got.item() == pytest.approx(np.mean(expected))
 
 
+def test_a_rows_own_entry_among_the_others_is_no_negative_of_it():
+    rng = np.random.default_rng(0)
+    v, memory = torch.from_numpy(rng.normal(size=(3, 4))), torch.from_numpy(rng.normal(size=(3, 4)))
+    got = contrastive_loss(v, memory, memory, 1.8, torch.eye(3, dtype=torch.bool))
+    without = [
+        contrastive_loss(v[[i]], memory[[i]], memory[[j for j in range(3) if j != i]], 1.8)
+        for i in range(3)
+    ]
+    torch.testing.assert_close(got, torch.stack(without).mean())
+
+
 def test_ranking_shifts_only_rivals_outside_the_margin():
     s = np.array([[0.5, 0.4], [-0.9, 0.1]])
     # rows, rivals within .2 of the pair: .4 of .5 in full, -.9 of .1 lowered by .1
