@@ -291,7 +291,8 @@ def test_no_name_reaches_a_shell(snakemake, tmp_path):
     rng = np.random.default_rng(0)
     split = np.array(["query"] * 10 + ["database"] * 50)
     np.savez(raw / "-m $(touch run).npz", image=rng.normal(size=(60, 8)), split=split,
-             text=rng.normal(size=(60, 7)), labels=np.eye(60, 3, dtype=int))  # fmt: skip
+             text=rng.normal(size=(60, 7)),
+             labels=np.tile(np.eye(3, dtype=int), (20, 1)))  # fmt: skip
     overlay = {
         "seeds": [0],
         "results": "res 'u' $(touch run)",

@@ -17,7 +17,7 @@ def overlay(folder, artefacts="data/artefacts"):
     rng = np.random.default_rng(0)
     split = np.array(["query"] * 20 + ["database"] * 100)
     np.savez(folder / "mine.npz", image=rng.normal(size=(120, 8)), text=rng.normal(size=(120, 7)),
-             labels=np.eye(120, 3, dtype=int), split=split)  # fmt: skip
+             labels=np.tile(np.eye(3, dtype=int), (40, 1)), split=split)  # fmt: skip
     return {
         "seeds": [0],
         "artefacts": str(artefacts),

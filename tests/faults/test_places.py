@@ -43,7 +43,9 @@ def mine(tmp_path):
     rng = np.random.default_rng(0)
     views = {view: rng.normal(size=(N, 128)) for view in ("image", "text")}
     split = np.array(["query"] * 40 + ["database"] * (N - 40))
-    np.savez(tmp_path / "mine.npz", **views, labels=np.eye(N, 5, dtype=int), split=split)
+    np.savez(
+        tmp_path / "mine.npz", **views, labels=np.eye(5, dtype=int)[np.arange(N) % 5], split=split
+    )
     assert pairs(tmp_path, tmp_path / "pairs.h5") == 0
     return tmp_path
 
