@@ -168,8 +168,7 @@ def model_arguments(w, input):
     """How the train stage is told where models belong, and what they need of their features."""
     if not config["keep_models"]:
         return ""
-    words = ["--models", CELL.format(**w)]
-    words[1] += "/models"
+    words = ["--models", f"{CELL.format(**w)}/models"]
     for name in about_views(w):
         files = input[name]
         words += [f"--{name.replace('_', '-')}"]
