@@ -88,7 +88,7 @@ format: $(INSTALLED)  ## put the code into that style
 
 lock: $(INSTALLED)  ## renew envs/requirements.lock from pyproject.toml, and the conda file from it
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-	  --extra dev --extra search --upgrade --custom-compile-command "make lock" -o envs/requirements.lock pyproject.toml
+	  --extra dev --extra search --extra slurm --upgrade --custom-compile-command "make lock" -o envs/requirements.lock pyproject.toml
 	$(BIN)/python envs/conda_from_lock.py
 
 clean:  ## remove what the demo made
