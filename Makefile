@@ -20,7 +20,7 @@ install: $(INSTALLED)  ## everything the project needs, into .venv
 
 # uv, because plain pip may pick a CPU build of torch that torchvision does not fit. Bytecode at once:
 # a stage is a process, and where Python may not write it later (PYTHONDONTWRITEBYTECODE, as in many
-# containers; a folder of somebody else) each of them would parse all libraries anew, for seconds.
+# containers; a folder of somebody else) each of them would parse all libraries again, for seconds.
 $(INSTALLED): envs/requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -36,7 +36,7 @@ except InputError as error:
 
 RAW, ARTEFACTS, RESULTS = config["raw"], config["artefacts"], config["results"]
 CELL = f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}"
-# What `all` makes and a report shows: an overlay does not drag the paper's experiments along.
+# What `all` makes and a report shows: an overlay's run has none of the paper's other experiments.
 OWN = own_experiments(config, GIVEN)
 
 
