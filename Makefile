@@ -7,8 +7,8 @@ INSTALLED := .venv/.installed
 DEMO_ARGUMENTS := --cores $(CORES) --quiet host rules --configfile overlays/demo.yaml
 DEMO := $(BIN)/snakemake $(DEMO_ARGUMENTS)
 
-TUNED := $(addprefix results/tuning/,$(addsuffix .csv,cca_itq dsah ucmfh_withheld cvh imh pdh cmfh acq fsh cre djsrh udcmh mgah \
-  ukd_ss ucch jdsh dgcpn cirh cmimh cmimh_n))
+TUNED := $(addprefix results/tuning/,$(addsuffix .csv,cvh cca_itq imh pdh cmfh acq fsh cre djsrh udcmh \
+  mgah ukd_ss ucch jdsh dgcpn dsah ucmfh_withheld cirh cmimh cmimh_n))
 
 .DEFAULT_GOAL := help
 .PHONY: help install tuning demo demo-all rehearsal resume verify kills test test-fast test-long bench lint format lock clean
