@@ -32,7 +32,7 @@ demo: $(INSTALLED)  ## the main job on the data set that the project draws itsel
 	$(DEMO) -- results/demo/report.html
 	rm -rf results/demo/index
 	$(BIN)/cmimh index create results/demo/index --pairs data/artefacts/scenes/pairs.h5 \
-	  data/artefacts/scenes/untrained/demo/cmimh/32/models/0
+	  data/artefacts/scenes/lite/demo/cmimh/32/models/0
 	@echo
 	@echo "Look at:"
 	@echo "  results/demo/report.html   the front page: tables, curves, retrieved examples"

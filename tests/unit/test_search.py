@@ -157,7 +157,7 @@ print("done", flush=True)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_kill_while_adding_leaves_the_old_index_or_the_new_one(
     photographs, model, tmp_path, root
 ):
