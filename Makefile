@@ -20,7 +20,7 @@ install: $(INSTALLED)  ## everything the project needs, into .venv
 
 # uv, because plain pip may pick a CPU build of torch that torchvision does not fit. Bytecode at once:
 # a stage is a process, and where Python may not write it later (PYTHONDONTWRITEBYTECODE, as in many
-# containers; a folder of somebody else) each of them would parse all libraries anew, for seconds.
+# containers; a folder of somebody else) each of them would parse all libraries again, for seconds.
 $(INSTALLED): envs/requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
@@ -88,7 +88,7 @@ format: $(INSTALLED)  ## put the code into that style
 
 lock: $(INSTALLED)  ## renew envs/requirements.lock from pyproject.toml, and the conda file from it
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-	  --extra dev --extra search --upgrade --custom-compile-command "make lock" -o envs/requirements.lock pyproject.toml
+	  --extra dev --extra search --extra slurm --upgrade --custom-compile-command "make lock" -o envs/requirements.lock pyproject.toml
 	$(BIN)/python envs/conda_from_lock.py
 
 clean:  ## remove what the demo made

@@ -1,23 +1,9 @@
-from snakemake.utils import min_version
-
-min_version("9.0")
+include: "workflow/Snakefile"
 
 
-configfile: "config.yaml"
-
-
-report: "workflow/report/workflow.rst"
-
-
-include: "workflow/rules/common.smk"
-include: "workflow/rules/download.smk"
-include: "workflow/rules/features.smk"
-include: "workflow/rules/hashing.smk"
-include: "workflow/rules/results.smk"
-
-
-rule all:
+# What `snakemake` without a target makes: an included file cannot say so.
+rule default:
+    default_target: True
     input:
-        every_result(),
-        f"{RESULTS}/report.html",
+        rules.all.input,
     localrule: True

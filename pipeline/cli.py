@@ -167,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = stage("download", _download, "fetch and verify the raw files of a data set")
     add("kind")
-    add("file", nargs="?", help="one file of it; all when left out")
+    add("file", nargs="?", help="one file of it; all by default")
     add("--folder", type=Path, required=True)
 
     add = stage("draw", _draw, "draw the raw files of a data set")

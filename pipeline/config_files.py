@@ -47,13 +47,34 @@ def _children(path: Path | str, where: str, node: yaml.MappingNode) -> list[tupl
     return children
 
 
-def own_experiments(config: Mapping[str, Any], overlays: Iterable[Path | str]) -> list[str]:
-    """The experiments that overlays name, in the config's order; all of it where they name none."""
-    named = {name for path in overlays for name in _experiments(path)}
+def completed(given: Mapping[str, Any], base: Path | str) -> dict[str, Any]:
+    """The config of the file ``base`` with ``given`` on top: mappings merged, lists replaced."""
+    return _merged(yaml.safe_load(Path(base).read_text(encoding="utf-8")), given)
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merged(old, value) if both else value
+    return merged
+
+
+def own_experiments(
+    config: Mapping[str, Any], given: Iterable[Path | str | Mapping[str, Any]]
+) -> list[str]:
+    """The experiments that overlays name, in the config's order; all of it where they name none.
+
+    An overlay is a file, or its content.
+    """
+    named = {name for overlay in given for name in _experiments(overlay)}
     return [name for name in config["experiments"] if name in named or not named]
 
 
-def _experiments(path: Path | str) -> list[str]:
-    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    experiments = content.get("experiments") if isinstance(content, dict) else None
-    return list(experiments) if isinstance(experiments, dict) else []
+def _experiments(overlay: Path | str | Mapping[str, Any]) -> list[str]:
+    content = overlay
+    if isinstance(overlay, (Path, str)):
+        content = yaml.safe_load(Path(overlay).read_text(encoding="utf-8"))
+    experiments = content.get("experiments") if isinstance(content, Mapping) else None
+    return list(experiments) if isinstance(experiments, Mapping) else []

@@ -50,6 +50,12 @@ def _try(a: argparse.Namespace) -> None:
     )  # fmt: skip
 
 
+def _snakefile(a: argparse.Namespace) -> None:
+    from pipeline.shipped import shipped
+
+    print(shipped("Snakefile"))
+
+
 def _encode(a: argparse.Namespace) -> None:
     import numpy as np
 
@@ -261,6 +267,10 @@ def _parser() -> argparse.ArgumentParser:
                      help="encoders of config.yaml (efficientnet-lite0+minilm)")  # fmt: skip
     sub.add_argument("--cores", type=_positive, default=2)
     _device(sub)
+
+    command(
+        commands, "snakefile", _snakefile, "print where the workflow is, for snakemake --snakefile"
+    )
 
     sub = command(commands, "encode", _encode, "write the codes of images, texts or features")
     sub.add_argument("model", type=Path, help="a folder models/SEED")

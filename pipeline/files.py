@@ -172,7 +172,7 @@ def alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's, of whom /proc may say nothing
+    except PermissionError:  # somebody else's, which /proc may not describe
         return True
     if not sys.platform.startswith("linux"):
         return True

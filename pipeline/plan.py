@@ -2,18 +2,17 @@
 
 Pure functions on the config mapping; Snakemake's rules ask here for names, so that one module
 knows how they are formed. A *setting* is one (data set, features, split, method, bits); all seeds
-of a setting live in one file. A name with overrides is written ``name,key=value,key=value`` with
-JSON values, for example the method ``cmimh,w_gap=0.1`` or the split ``paper,train=10000``.
+of a setting live in one file.
 """
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.names import label, name_with, parse_name
 from pipeline.store import TASKS
 
 Config = Mapping[str, Any]
@@ -34,27 +33,6 @@ class Setting:
     def folder(self) -> str:
         """Where the setting's artefacts are, below the artefacts folder."""
         return f"{self.dataset}/{self.features}/{self.split}/{self.method}/{self.bits}"
-
-
-def name_with(name: str, overrides: Mapping[str, Any]) -> str:
-    """``name`` with overrides, as used in paths; ``parse_name`` reads it back."""
-    parts = [f"{key}={json.dumps(overrides[key])}" for key in sorted(overrides)]
-    return ",".join([name, *parts])
-
-
-def parse_name(text: str) -> tuple[str, dict[str, Any]]:
-    """The plain name and the overrides of ``name,key=value,...``."""
-    name, *parts = text.split(",")
-    overrides = {}
-    for part in parts:
-        key, _, value = part.partition("=")
-        try:
-            overrides[key] = json.loads(value)
-        except json.JSONDecodeError:
-            raise InputError(
-                f"{text!r}: {part!r} is not key=value with a JSON value, such as w_gap=0.1"
-            ) from None
-    return name, overrides
 
 
 def method_params(config: Config, method: str) -> tuple[str, dict[str, Any]]:
@@ -81,11 +59,6 @@ def name_splits(config: dict[str, Any]) -> None:
         if isinstance(entry, dict) and isinstance(own := entry.get("split"), dict):
             config.setdefault("splits", {})[f"{name}-own"] = own
             entry["split"] = f"{name}-own"
-
-
-def label(method: str) -> str:
-    """A method's name as papers print it: ``ukd_ss`` is UKD-SS."""
-    return parse_name(method)[0].upper().replace("_", "-")
 
 
 def settings(config: Config, experiment: str) -> list[Setting]:

@@ -55,4 +55,4 @@ def _records(artefacts: Path, results: Path) -> Iterator[tuple[str, Mapping[str,
             own = {str(path.with_name(name)): value for name, value in said["files"].items()}
             yield str(path), {**said["made_from"], **own}
         except (ValueError, KeyError, TypeError, AttributeError):
-            yield str(path), f"{path} holds no record of digests; make the result anew"
+            yield str(path), f"{path} holds no record of digests; make the result again"

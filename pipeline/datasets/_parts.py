@@ -104,7 +104,7 @@ def of_lists(
         if rest is None and train.any():
             raise InputError(
                 f"{where}: {left.sum():,} of {count:,} rows are in no list; they could be the rest "
-                "of the database (`rest: database`) or left out (`rest: unused`)"
+                "of the database (`rest: database`) or unused (`rest: unused`)"
             )
         out[left] = rest or "database"
     elif left.any():

@@ -163,7 +163,7 @@ def _from_json(path: Path) -> dict[str, np.ndarray]:
 
 
 def _from_lines(path: Path) -> np.ndarray:
-    """One entry a line; the 0/1 labels that follow a path in lists of DeepHash are left out."""
+    """One entry a line; the 0/1 labels that follow a path in lists of DeepHash are ignored."""
     entries = []
     with _opened(path) as file, _readable(path):
         for line in file:

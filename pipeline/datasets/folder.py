@@ -4,15 +4,15 @@ Columns (CSV, with a header line) or keys (JSON lines, one object a line; ``.jso
 
 Rows with the same image are captions of it, which instance retrieval and splits know.
 
-id      a unique name; where it is left out, the image
+id      a unique name; where it is missing, the image
 image   path relative to the table, which may pass through a zip archive (``a.zip/1.jpg``); also
         called file, filename or path
 text    a sentence; in JSON lines also a list of sentences, of which the text encoder draws one;
         also called title or caption
 labels  separated by ``;``; in JSON lines also a list. May be empty: relevant to no other pair; or
-        left out, for instance retrieval alone
+        missing, for instance retrieval alone
 tags    like labels; instead of ``text`` or beside it
-split   query, database, train (which is part of the database) or nothing; may be left out
+split   query, database, train (which is part of the database) or nothing; may be missing
 """
 
 import csv

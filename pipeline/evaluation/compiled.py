@@ -9,9 +9,9 @@ def compiled(function: Callable) -> Callable:
     """Compile ``function`` on first use and keep the machine code for later processes.
 
     The interpreter lock is released inside, so a thread pool uses all cores; Numba's own parallel
-    layers are left out because they abort when a process that used them forks, or when two threads
+    layers are omitted because they abort when a process that used them forks, or when two threads
     enter them at once. Where neither the package's folder nor the user's cache folder can be
-    written, the code is compiled anew in each process.
+    written, the code is compiled again in each process.
     """
     options = {"nogil": True, "error_model": "numpy"}
     try:

@@ -256,7 +256,7 @@ class _Lost:
     def report(self) -> None:
         if self._count:
             log.warning(
-                "%d of %d images cannot be read and are left out with their pairs: %s%s",
+                "%d of %d images cannot be read and are skipped with their pairs: %s%s",
                 self._count,
                 self._total,
                 ", ".join(self._named),

@@ -58,7 +58,7 @@ def directions(pairs: CanonicalPairs, bits: int, rng: np.random.Generator) -> np
     """(r, bits): what each bit reads from the r canonical variates.
 
     One variate a bit while they last. Any surplus bit reads a random direction of the canonical
-    space, each variate weighted by its correlation: it says nothing that the variates do not say,
+    space, each variate weighted by its correlation: it adds no information to the variates,
     but ranks better than a copy or a constant would.
     """
     rank = len(pairs.correlations)

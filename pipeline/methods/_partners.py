@@ -56,8 +56,8 @@ def _ranks(nearness: np.ndarray) -> np.ndarray:
 def silence(ranks: Sequence[tuple[float, float]]) -> str:
     """What the partner ranks and standard errors of all epochs say against the last, or ''.
 
-    Codes are silent when they find partners no better than chance, and have faded when they find
-    them less than half as well as they once did, both by more than chance explains.
+    Codes have collapsed when they find partners no better than chance, and have faded when they
+    find them less than half as well as they once did, both by more than chance explains.
     """
     last, error = ranks[-1]
     best = max(rank for rank, _ in ranks)

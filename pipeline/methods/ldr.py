@@ -62,7 +62,7 @@ class LDR(_deep.TwoNetHasher):
         expelled = heads(views, self.hidden, self.exclusive)
         critics = heads(views, self.critic_hidden, 1, extra=self.bits)
         joint_critics = heads(views, self.critic_hidden, 1, extra=length)
-        judges = [_deep.mlp(length, self.critic_hidden, 1).to(x1.device) for _ in views]
+        reversed_critics = [_deep.mlp(length, self.critic_hidden, 1).to(x1.device) for _ in views]
 
         def outputs(nets: list[nn.Module], rows: Tensor) -> list[Tensor]:
             return [net(x[rows]) for net, x in zip(nets, views, strict=True)]
@@ -77,7 +77,7 @@ class LDR(_deep.TwoNetHasher):
             e = outputs(expelled, rows)
             both = [torch.cat(parts, dim=1) for parts in zip(s, e, strict=True)]
             information = sum(map(js_information, joint_critics, [x[rows] for x in views], both))
-            played = map(js_information, judges, map(reversed_, s), map(reversed_, e))
+            played = map(js_information, reversed_critics, map(reversed_, s), map(reversed_, e))
             ranking = ranking_loss(s[0] @ s[1].T, self.margin)
             return ranking - self.informative * information - self.disentangled * sum(played)
 
@@ -86,7 +86,7 @@ class LDR(_deep.TwoNetHasher):
             self._descend(loss, optimizer, generator, len(x1), stage=loss.__name__)
 
         descend(first, shared + critics)
-        descend(second, shared + expelled + joint_critics + judges)
+        descend(second, shared + expelled + joint_critics + reversed_critics)
         return shared[0], shared[1]
 
     def _project_image(self, x: np.ndarray) -> np.ndarray:

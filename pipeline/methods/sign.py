@@ -15,7 +15,7 @@ class Sign(Hasher):
     """Bit t is the sign of the t-th principal component of a centred view. A floor of ours.
 
     By default each view has its own components: codes tell how much of a view survives in so many
-    bits, and across the views they say nothing. With ``shared`` both views must lie in one given
+    bits, and codes of two views are unrelated. With ``shared`` both views must lie in one given
     space, as CLIP's features do, and the components are those of all images and texts together,
     each view about its own mean: what that space gives without any learning. (The signs of a space
     that CCA makes are CVH.) Deterministic up to the rank; bits beyond it are random directions of

@@ -35,7 +35,7 @@ class UCMFH(_deep.TwoNetHasher):
     The loss is the contrast (NT-Xent) of the two halves, plus ``w_hash`` times that of the two hash
     functions' outputs. Defaults are the authors' but for the sizes, reduced for the cost's sake:
     their tokens are 512 wide a view, CLIP's features as they are, and they train for 100 epochs.
-    Here a linear layer brings any features to ``width``. Left out: a growth of the heads' rate to
+    Here a linear layer brings any features to ``width``. Omitted: a growth of the heads' rate to
     1.44 times within the first 80 mini-batches.
 
     epochs       passes over the training set

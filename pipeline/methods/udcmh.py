@@ -99,7 +99,7 @@ def signs(x: Tensor) -> Tensor:
 
 
 def affinity(z: Tensor, k: int) -> Tensor:
-    """A: + for the k nearest (itself left out), - for as many farthest, symmetric, sparse (n, n).
+    """A: + for the k nearest (itself excluded), - for as many farthest, symmetric, sparse (n, n).
 
     Divided by the roots of the absolute degrees, so that its eigenvalues lie in [-1, 1] and
     I - A is positive semi-definite.

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from pipeline import plan, store
+from pipeline import store
+from pipeline.names import label
 from pipeline.results.gallery import Gallery, gallery
 from pipeline.results.report import environment, write_report
 
@@ -40,7 +41,7 @@ def write_front_page(
         outputs,
         path,
         title=_TITLE,
-        method=plan.label(config["reference"]),
+        method=label(config["reference"]),
         run={**run, **environment()},
         assumptions=assumptions(commented.read_text(encoding="utf-8"), config),
         galleries=[_gallery(entry) for entry in galleries],

@@ -83,7 +83,7 @@ def gallery(
 
     The codes of the first seed are used, and ``split`` must be that seed's. The queries are drawn
     by ``seed``, without a look at how they come out. ``text`` is the encoder of the texts: what it
-    saw is shown, tags or the caption drawn. A task is left out where a view of the data set has
+    saw is shown, tags or the caption drawn. A task is skipped where a view of the data set has
     nothing to show. Real-valued codes raise InputError.
     """
     for name, codes in zip(names, (codes_a, codes_b), strict=True):

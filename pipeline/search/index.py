@@ -359,7 +359,7 @@ def create(folder: Path | str, model: Path | str) -> Index:
 def add_pairs(index: Index, model: Path, pairs: Path) -> int:
     """Add all pairs of a data set by the codes that lie beside the model they were trained for.
 
-    Nothing is encoded anew. Raises InputError where codes and model are not of one training.
+    Nothing is encoded again. Raises InputError where codes and model are not of one training.
     """
     codes_file = model.absolute().parents[1] / "codes.h5"
     trained = json.loads(store.attributes_of(codes_file)["inputs"])

@@ -1,7 +1,7 @@
 """``cmimh serve``: a page to search with, and the JSON API behind it.
 
 Only loopback is served without a token. Uploads are bounded in bytes, pixels and time; of files,
-only images of the index are given out, and those as JPEG made anew.
+only images of the index are given out, and those re-encoded as JPEG.
 """
 
 import asyncio

@@ -154,7 +154,7 @@ def test_nan_wrong_shapes_and_too_few_rows_are_refused(name):
         hasher.encode_image(spoilt)
 
 
-def test_constant_columns_and_rows_of_zeros_are_borne(name):
+def test_constant_columns_and_rows_of_zeros_are_accepted(name):
     image, text = two_views()
     image[:, 4], text[:, :3] = 7.0, 0.0
     image[10], text[[5, 11]] = 0.0, 0.0

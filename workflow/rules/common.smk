@@ -2,41 +2,42 @@
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(workflow.basedir))
 
 from snakemake.exceptions import WorkflowError
 
 from pipeline import datasets, plan
-from pipeline.config_files import check_keys, own_experiments
+from pipeline.config_files import check_keys, completed, own_experiments
 from pipeline.errors import InputError
 from pipeline.results import record
+from pipeline.shipped import shipped
 from pipeline.sources import sources, uses
 from pipeline.tether import run_jobs_here
 
 # An environment of `--sdm conda` puts its own Python before ours.
 run_jobs_here()
-ENVIRONMENT = f"{workflow.basedir}/envs/pipeline.yaml"
+ENVIRONMENT = str(shipped("envs/pipeline.yaml"))
 
-# What was given beside the project's own config: an overlay, or a whole config of one's own.
-BASE = [Path(workflow.basedir, "config.yaml").resolve(), Path("config.yaml").resolve()]
-OVERLAYS = [f for f in workflow.configfiles if Path(f).resolve() not in BASE]
+# What was given on top of the project's own config: files, or what another workflow passes when it
+# uses this one as a module. A module reads no config file, so it has to be completed here.
+GIVEN = [f for f in workflow.configfiles if Path(f).resolve() != BASE]
+if len(GIVEN) == len(workflow.configfiles):
+    GIVEN = [config]
+    config = completed(config, BASE)
 
 try:
     for file in workflow.configfiles:
         check_keys(file)
     plan.name_splits(config)
-    plan.validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
+    plan.validate(config, shipped("workflow/schemas/config.schema.yaml"))
     plan.check(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
 RAW, ARTEFACTS, RESULTS = config["raw"], config["artefacts"], config["results"]
 CELL = f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}"
-# What `all` makes and a report shows: an overlay does not drag the paper's experiments along.
-OWN = own_experiments(config, OVERLAYS)
+# What `all` makes and a report shows: an overlay's run has none of the paper's other experiments.
+OWN = own_experiments(config, GIVEN)
 
 
 wildcard_constraints:
@@ -167,8 +168,7 @@ def model_arguments(w, input):
     """How the train stage is told where models belong, and what they need of their features."""
     if not config["keep_models"]:
         return ""
-    words = ["--models", CELL.format(**w)]
-    words[1] += "/models"
+    words = ["--models", f"{CELL.format(**w)}/models"]
     for name in about_views(w):
         files = input[name]
         words += [f"--{name.replace('_', '-')}"]
@@ -207,7 +207,9 @@ def cell_files(w):
 
 def data_of(folder, pattern="*.*"):
     """The package's data files that a stage reads beside its source."""
-    return sorted(map(str, Path(workflow.basedir, "pipeline", folder).glob(pattern)))
+    return sorted(
+        map(str, Path(datasets.__file__).parents[1].joinpath(folder).glob(pattern))
+    )
 
 
 def reported():

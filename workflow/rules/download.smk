@@ -26,7 +26,7 @@ for drawn in (d for d in config["datasets"] if drawing(d) is not None):
 
     rule:
         name:
-            "draw_" + re.sub(r"\W", "_", drawn)
+            "_".join(["draw", *re.findall(r"\w+", drawn)])
         input:
             code=sources("pipeline.datasets", datasets.drawer(kind_of(drawn)).__name__),
         output:
@@ -41,7 +41,7 @@ for drawn in (d for d in config["datasets"] if drawing(d) is not None):
         threads: 8
         params:
             kind=kind_of(drawn),
-            folder=raw_folder(drawn),
+            folder=subpath(output[0], parent=True),
             options=json.dumps(drawing(drawn)),
         shell:
             "python -m pipeline draw {params.kind:q} --folder {params.folder:q}"

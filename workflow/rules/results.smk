@@ -75,7 +75,7 @@ rule report:
     input:
         results=[path for e in reported() for path in results_of(e)],
         gallery=[path for g in galleries() for path in gallery_files(g)],
-        commented=f"{workflow.basedir}/config.yaml",
+        commented=str(BASE),
         code=sources("pipeline.results.front_page"),
         templates=data_of("results/templates"),
     output:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from pipeline import seeds
 
 _CHUNK = 250  # images painted at a time
-_OWN = 96  # patterns that say nothing
+_OWN = 96  # patterns unrelated to the subjects
 #: deviation of an image's brightness and tint, largest shift in pixels, and its grain
 _LIGHT, _TINT, _SHIFT, _GRAIN = 0.03, 0.02, 3, 0.08
 
@@ -27,7 +27,7 @@ class Painter:
     seed      of the patterns and of all that is random
     subjects  length of the vectors
     size      pixels of a side
-    nuisance  power of the patterns that say nothing, that of the others being 1
+    nuisance  power of the patterns unrelated to the subjects, that of the others being 1
     """
 
     def __init__(self, seed: int, subjects: int, *, size: int = 96, nuisance: float = 0.2) -> None:

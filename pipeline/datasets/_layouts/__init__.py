@@ -1,4 +1,4 @@
-"""The layouts that arrays go around in, one module per family, recognised by the arrays' names.
+"""The usual layouts of arrays, one module per family, recognised by the arrays' names.
 
 A family is a module with ``NEEDED``, its names for people, and ``read(found)``, which gives the
 arrays of the file by the names below, or None when the family is another. Names that all share:

@@ -163,7 +163,7 @@ def read_state(file: Path) -> dict[str, Tensor]:
 
 
 def _load(network: nn.Module, state: dict[str, Tensor], whole: set[str], fault: str) -> None:
-    """Every parameter before the cut must be there; what belongs behind the cut is left out."""
+    """Every parameter before the cut must be there; what belongs behind the cut is ignored."""
     if unknown := sorted(set(state) - whole):
         raise InputError(f"{fault}: it holds {unknown[0]}")
     try:

@@ -28,7 +28,7 @@ def write(pairs: Pairs, *, view: str, path: Path | str, provenance: Provenance) 
         if len(array) != len(pairs):
             raise InputError(
                 f"{where}: {view} has {len(array):,} rows, the pairs were {len(pairs):,}; "
-                "make the pairs anew"
+                "make the pairs again"
             )
         with feature_writer(path, array.shape, provenance) as writer:
             for first in range(0, len(array), _BLOCK):
