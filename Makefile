@@ -7,8 +7,8 @@ INSTALLED := .venv/.installed
 DEMO_ARGUMENTS := --cores $(CORES) --quiet host rules --configfile overlays/demo.yaml
 DEMO := $(BIN)/snakemake $(DEMO_ARGUMENTS)
 
-TUNED := $(addprefix results/tuning/,$(addsuffix .csv,cca_itq dsah ucmfh_withheld cvh imh pdh cmfh acq fsh cre djsrh udcmh mgah \
-  ukd_ss ucch jdsh dgcpn cirh cmimh cmimh_n))
+TUNED := $(addprefix results/tuning/,$(addsuffix .csv,cvh cca_itq imh pdh cmfh acq fsh cre djsrh udcmh \
+  mgah ukd_ss ucch jdsh dgcpn dsah ucmfh_withheld cirh cmimh cmimh_n))
 
 .DEFAULT_GOAL := help
 .PHONY: help install tuning demo demo-all rehearsal resume verify kills test test-fast test-long bench lint format lock clean
@@ -32,7 +32,7 @@ demo: $(INSTALLED)  ## the main job on the data set that the project draws itsel
 	$(DEMO) -- results/demo/report.html
 	rm -rf results/demo/index
 	$(BIN)/cmimh index create results/demo/index --pairs data/artefacts/scenes/pairs.h5 \
-	  data/artefacts/scenes/untrained/demo/cmimh/32/models/0
+	  data/artefacts/scenes/lite/demo/cmimh/32/models/0
 	@echo
 	@echo "Look at:"
 	@echo "  results/demo/report.html   the front page: tables, curves, retrieved examples"

@@ -113,7 +113,7 @@ def bare(folder: Path) -> Time:
 
 def measure(folder: Path) -> Figure:
     """Both, on features taken beforehand."""
-    cached = folder / "data" / "artefacts" / "scenes" / "untrained" / "demo"
+    cached = folder / "data" / "artefacts" / "scenes" / "lite" / "demo"
     snakemake(folder, str((cached / "image-pca.h5").relative_to(folder)))
     whole = snakemake(folder, TABLE)
     table = (folder / TABLE).read_bytes()

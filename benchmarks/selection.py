@@ -35,6 +35,7 @@ CANDIDATES = {
     ("cca_itq", "power"): (1.0, 4.0, 0.0, 2.0),
     ("fsh", "lambda_"): (300.0, 1.0, 30.0, 1e4),
     ("djsrh", "center"): (False, True),
+    ("djsrh", "beta"): (0.9, 0.6, 0.3),
     ("dgcpn", "hidden"): (512, 1024),
     ("mgah", "epochs"): (30, 10),
     ("mgah", "rounds"): (10, 2),

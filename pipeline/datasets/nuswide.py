@@ -4,8 +4,8 @@ A pair is kept when it has one of the most frequent concepts: 186,577 pairs for 
 T.-S. Chua et al.: NUS-WIDE: a real-world web image database, CIVR 2009.
 
 The images are not distributed officially; the folder or archive they are in is named by the option
-``images``: in the official folders, or all in one, as in most copies. They are found by path or by
-the number in their name, which is that of the photograph. An id is the row (from 0) of a pair
+``images``: in the official folders, or all in one, as in most copies. They are found by their path
+or by the number in their name, which is that of the photograph. An id is the row (from 0) of a pair
 in the official lists, which all run alike.
 """
 

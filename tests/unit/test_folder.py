@@ -81,7 +81,7 @@ def row(**changes):
 
 
 CSV_FAULTS = {
-    "empty": ("", "line 1: has no id and no image; needed"),
+    "empty": ("", "line 1: has no image; needed"),
     "header only": (HEADER, "lists no pair"),
     "no text": ("id,image,labels\na,b,c\n", "line 1: has no text"),
     "unknown column": ("id,image,text,labels,lable\n", "line 1: 'lable' is none of"),

@@ -33,7 +33,7 @@ def overlay(demo_overlay, wiki_overlay):
     return {
         **{"seeds": [0], "device": "cpu", "encoders": demo_overlay["encoders"]},
         "datasets": {"scenes": scenes, **wiki_overlay["datasets"]},
-        "features": {"untrained": demo_overlay["features"]["untrained"] | {"image_pca": 32}},
+        "features": {"lite": demo_overlay["features"]["lite"] | {"image_pca": 32}},
         "splits": {"demo": {"query": 60, "train": 200}},
         "methods": {name: tiny(name) for name in available()},
     }

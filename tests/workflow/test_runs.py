@@ -254,7 +254,7 @@ def test_a_corrupt_picture_is_left_out_and_counted(whole, snakemake, tmp_path):
     drawn = overlay["datasets"]["mirflickr25k"] | {"raw": "raw"}
     overlay = overlay | {"datasets": {"mirflickr25k": drawn}}
     done = snakemake(
-        "data/artefacts/mirflickr25k/untrained/demo/split.h5", overlay=overlay, folder=tmp_path
+        "data/artefacts/mirflickr25k/lite/demo/split.h5", overlay=overlay, folder=tmp_path
     )
     assert done.status == 0, done.said
     assert "1 of 320 images cannot be read" in done.said
