@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline import store
+from pipeline import load, store
 from pipeline.evaluation import evaluate
 
 pytestmark = pytest.mark.slow
@@ -152,6 +152,27 @@ def whole(snakemake, demo_overlay):
     run = snakemake("all", overlay=overlay)
     assert run.status == 0, run.said
     return run, overlay
+
+
+def test_models_give_back_the_codes_they_came_with_byte_for_byte(whole):
+    """From the raw pictures and words, through the encoders and the PCA; after a move too."""
+    run, _ = whole
+    place = run["data/artefacts/mirflickr25k"]
+    pairs = store.read_pairs(place / "pairs.h5")
+    images = [run.folder / pairs.image_root / name for name in pairs.images]
+    names = np.asarray(pairs.tag_names, dtype=object)
+    texts = ["; ".join(names[np.flatnonzero(row)]) for row in pairs.tags]
+    features = None
+    for cell in sorted(place.glob("lite/demo/*/32")):
+        moved = run["moved"] / cell.parent.name
+        shutil.copytree(cell / "models" / "0", moved)
+        model, codes = load(moved, device="cpu"), store.read_codes(cell / "codes.h5")
+        features = features or (model.image_features(images), model.text_features(texts))
+        np.testing.assert_array_equal(model.encode_image(features[0]), codes.image[0])
+        np.testing.assert_array_equal(model.encode_text(features[1]), codes.text[0])
+        reached = json.loads((cell / "models" / "0" / "test.json").read_text())["i2t"]["mAP@1000"]
+        assert 0 < reached <= 1
+    assert len(list(run["moved"].iterdir())) >= 7
 
 
 WITHOUT_TC = {"on_collapse": "warn", "w_tc": 0, "w_balance": 0}
