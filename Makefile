@@ -74,10 +74,11 @@ test-long: $(INSTALLED)  ## the tests that take minutes
 bench: $(INSTALLED)  ## every ratio of speed and memory as one table, kept in benchmarks/results; 15 minutes
 	$(BIN)/python -m benchmarks.all
 
-lint: $(INSTALLED)  ## style of the code and of the workflow
+lint: $(INSTALLED)  ## style and types of the code, style of the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 	$(BIN)/snakemake --lint --configfile overlays/demo.yaml
 

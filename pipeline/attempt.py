@@ -73,7 +73,8 @@ _HEADER = """# Written by `cmimh try`. To run it again, changed or not:
 
 def overlay_of(wish: Wish, entry: dict[str, Any], pairs: Pairs) -> dict[str, Any]:
     """The config overlay for a data set and its pairs."""
-    given = pairs.partition is not None and "query" in set(pairs.partition)
+    parts = set() if pairs.partition is None else set(pairs.partition)
+    given = "query" in parts
     count = len(pairs) if pairs.groups is None else len(set(pairs.groups.tolist()))
     if count < 20:
         raise InputError(f"{wish.data}: {count} pairs; at least 20 are needed to try a method")
@@ -96,7 +97,7 @@ def overlay_of(wish: Wish, entry: dict[str, Any], pairs: Pairs) -> dict[str, Any
         "splits": {
             "mine": {
                 "query": "given" if given else max(5, count // 5),
-                "train": "given" if given and "train" in set(pairs.partition) else "database",
+                "train": "given" if given and "train" in parts else "database",
             }
         },
         "report": {

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -110,7 +110,7 @@ def draw(
     held_out = (
         _given(others, partition, {"validation"})
         if validation == "given"
-        else take(others, validation, "validation", rng=_rng(seed, "validation"))
+        else take(others, cast(float, validation), "validation", rng=_rng(seed, "validation"))
     )
     database = np.setdiff1d(others, held_out, assume_unique=True)
     protocol = f"{len(rows)} usable pairs, query={query}, train={train}, validation={validation}"

@@ -72,11 +72,12 @@ class Keeper:
 
     def finish(self, seeds: Sequence[int]) -> None:
         """Once the codes of all seeds are safe: models to their place, all else removed."""
-        for seed in seeds if self.models else ():
-            place = self.models.folder / str(seed)
-            shutil.rmtree(place, ignore_errors=True)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self._of(seed, ".model").rename(place)
+        if self.models:
+            for seed in seeds:
+                place = self.models.folder / str(seed)
+                shutil.rmtree(place, ignore_errors=True)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                self._of(seed, ".model").rename(place)
         for path in self.path.parent.glob(f"{self.path.name}*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -201,8 +202,9 @@ def train(
                     keeper.write(parts[-1], records, hasher)
             else:
                 parts.append(kept[0])
-                for record in kept[1] if watch else ():
-                    watch(record)
+                if watch:
+                    for record in kept[1]:
+                        watch(record)
     return _joined(parts)
 
 

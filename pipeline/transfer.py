@@ -99,7 +99,7 @@ def _attempt(
     with session.get(url, headers=headers, stream=True, timeout=wait) as answer:
         _check_status(answer, part)
         if answer.status_code == 206:
-            total = _continued(answer, part, start, size)
+            total: int | None = _continued(answer, part, start, size)
         else:
             start, total = 0, _announced(answer, size, digest_known)
             _remember(answer, url, part)

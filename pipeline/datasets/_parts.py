@@ -124,7 +124,9 @@ def rows_of(
     masks = {part: values for part, values in lists.items() if _is_mask(values, count)}
     numbers = {part: _whole(where, part, v) for part, v in lists.items() if part not in masks}
     found = np.concatenate([*numbers.values(), np.zeros(0, np.int64)])
-    base = first if first is not None or not len(found) else _base(where, found, count)
+    if first is None:
+        first = _base(where, found, count) if len(found) else 0
+    base: int = first
     for part, values in numbers.items():
         bad = values[(values < base) | (values >= count + base)]
         if len(bad):

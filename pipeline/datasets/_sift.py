@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def sift_bow(raw: Path, rows: np.ndarray) -> Iterator[np.ndarray]:
             done += len(lines)
 
 
-def _select(file: BinaryIO, rows: np.ndarray) -> Iterator[bytes]:
+def _select(file: IO[bytes], rows: np.ndarray) -> Iterator[bytes]:
     ahead = iter(rows.tolist())
     row = next(ahead, None)
     for number, line in enumerate(file):
@@ -63,7 +63,7 @@ def _parse(lines: list[bytes], rows: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def _open(raw: Path) -> Iterator[BinaryIO]:
+def _open(raw: Path) -> Iterator[IO[bytes]]:
     places = (
         raw / NAME,
         raw / "Low_Level_Features" / NAME,
@@ -84,7 +84,7 @@ def _open(raw: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _unpacked(archive: Path) -> Iterator[BinaryIO]:
+def _unpacked(archive: Path) -> Iterator[IO[bytes]]:
     """The file as it comes out of an extractor, without a copy on disk."""
     command = _extractor(archive.absolute())
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:

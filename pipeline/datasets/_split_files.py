@@ -244,7 +244,7 @@ class _Index:
         self._images = list(pairs.images)
         self._maps = []
         for key in KEYS:
-            places: dict[str | int, list[int]] = defaultdict(list)
+            places: dict[str | int | None, list[int]] = defaultdict(list)
             for row, name in enumerate(pairs.images or pairs.ids):
                 if (value := key(name)) is not None:
                     places[value].append(row)

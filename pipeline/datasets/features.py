@@ -63,7 +63,9 @@ def pairs(
         names = _words(arrays["names"]) if "names" in arrays else None
         captions = _captions(where, arrays) if "captions" in arrays else None
         references = (
-            _pictures.find_pictures(Path(raw), images, names, where) if _to_find(arrays) else ()
+            _pictures.find_pictures(Path(raw), images, names, where)
+            if names is not None and _to_find(arrays)
+            else ()
         )
         groups = _groups(where, arrays, count) if "group" in arrays else None
         has_text = bool({"text", "captions"} & set(arrays))
@@ -228,11 +230,11 @@ def _partition(
     rows = _parts.rows_of(where, lists, count, first)
     undivided = np.zeros(count, bool)
     if "split" in arrays:
-        found = _words(arrays["split"])
-        if COPY in found:
-            said = _copies(where, arrays, np.array(found, object), train_rows)
+        words = _words(arrays["split"])
+        if COPY in words:
+            said = _copies(where, arrays, np.array(words, object), train_rows)
         else:
-            said = _parts.of_words(f"{where}: split", found, parts)
+            said = _parts.of_words(f"{where}: split", words, parts)
         if not rows:
             return said.tolist()
         if {"query", "database"} & set(rows):
@@ -266,12 +268,12 @@ def _copies(
         originals[digests[row]].pop() if originals.get(digests[row]) else row
         for row in np.flatnonzero(said == COPY)
     ]
-    rows = {
+    lists = {
         "query": np.flatnonzero(said == "query"),
         "database": np.flatnonzero(said == "database"),
         "train": np.array(trained, np.int64),
     }
-    return _parts.of_lists(where, rows, count, rest="unused", train_rows=train_rows)
+    return _parts.of_lists(where, lists, count, rest="unused", train_rows=train_rows)
 
 
 def _bytes(value: Any) -> bytes:

@@ -78,10 +78,11 @@ def _entry(where: str, entry: Any) -> tuple[str, str, list[str]]:
     if entry.get("split") not in _PARTS:
         raise InputError(f"{where}: split is {entry.get('split')!r}; {', '.join(_PARTS)} are known")
     sentences = entry.get("sentences")
-    known = isinstance(sentences, list) and all(
+    texts: list[str] = []
+    if isinstance(sentences, list) and all(
         isinstance(s, dict) and isinstance(s.get("raw"), str) for s in sentences
-    )
-    texts = [" ".join(s["raw"].split()) for s in sentences if s["raw"].strip()] if known else []
+    ):
+        texts = [" ".join(s["raw"].split()) for s in sentences if s["raw"].strip()]
     if not texts:
         raise InputError(f"{where} has no sentences with a text 'raw'")
     folder = entry.get("filepath")

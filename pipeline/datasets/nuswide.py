@@ -56,7 +56,7 @@ def pairs(raw: Path, *, concepts: int = 10, images: str = "images") -> Pairs:
     """
     raw = Path(raw)
     names, labels = ground_truth(raw, concepts)
-    keep = labels.any(axis=1)
+    keep = np.asarray(labels.any(axis=1))
     pairs = Pairs(
         ids=[str(row) for row in np.flatnonzero(keep)],
         labels=labels[keep],

@@ -51,8 +51,8 @@ def evaluate(
     else:
         from pipeline.evaluation.on_device import count
 
-        query, database = (query_codes, query_labels), (database_codes, database_labels)
-        counts = count(query, database, ranks, device)
+        both = (query_codes, query_labels), (database_codes, database_labels)
+        counts = count(*both, ranks, device)
     return summarise(_parts(stable, *counts), ks)
 
 

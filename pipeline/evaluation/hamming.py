@@ -251,7 +251,7 @@ def _rank_keys(
             distance = np.uint64(key >> np.uint16(1))
             ranks[distance] += 1
             if ranks[distance] == cuts[-1]:
-                bound = np.uint16(2 * distance)
+                bound = np.uint16(2 * distance)  # type: ignore[assignment]
             if key & np.uint16(1):
                 found[distance] += 1
                 slot = 0

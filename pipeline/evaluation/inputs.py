@@ -1,6 +1,7 @@
 """What the evaluation refuses, each in one sentence."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def check_labels(
 
 def cut_offs(k: K | Sequence[K]) -> tuple[int | None, ...]:
     """``k`` (a number, 'all', None, or a sequence of these) as a tuple, None meaning all."""
-    given = list(k) if isinstance(k, list | tuple | np.ndarray) else [k]
+    given: list[Any] = list(k) if isinstance(k, list | tuple | np.ndarray) else [k]
     if not given:
         raise InputError("k is empty; give at least one cut-off, such as 1000 or 'all'")
     return tuple(dict.fromkeys(cut_off(one) for one in given))

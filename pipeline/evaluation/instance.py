@@ -10,6 +10,7 @@ partners, and N0 items are nearer, its rank is N0 + X, X being the least of r ra
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def nearest_partner(
     return Nearest(*(np.concatenate(counts) for counts in zip(*parts, strict=True)))
 
 
-def _metrics(nearest: Nearest) -> dict[str, np.ndarray]:
+def _metrics(nearest: Nearest) -> dict[str, Any]:
     return {
         **{f"own@{k}": nearest.within(k) for k in RECALLS},
         "own_rank": nearest.rank(),

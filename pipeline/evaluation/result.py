@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -99,7 +100,7 @@ def summarise(
     """
     done = [_part(counts, cut_offs, pr_ranks) for counts in parts]
     per_query = {name: np.concatenate([p[0][name] for p in done]) for name in done[0][0]}
-    sums = {name: sum(p[1][name] for p in done) for name in done[0][1]}
+    sums = {name: reduce(np.add, (p[1][name] for p in done)) for name in done[0][1]}
     queries = len(next(iter(per_query.values())))
     precision, recall = metrics.precision_recall(sums["retrieved"], sums["found"], sums["total"])
     return Result(

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,9 +45,10 @@ def evaluate_files(
     inputs = {"codes": codes, "splits": splits, "pairs": pairs}
     made = Provenance("evaluate", {"phase": phase, "map_at": map_at}, inputs)
     store.write_metrics(path, metrics, list(drawn), made)
-    for number, seed in enumerate(drawn if models else ()):
-        told = {task: _means(metrics[task], number) for task in TASKS}
-        write_text(models / str(seed) / f"{phase}.json", json.dumps(told, indent=1) + "\n")
+    if models:
+        for number, seed in enumerate(drawn):
+            told = {task: _means(metrics[task], number) for task in TASKS}
+            write_text(models / str(seed) / f"{phase}.json", json.dumps(told, indent=1) + "\n")
 
 
 def _means(of_task: Mapping[str, np.ndarray], number: int) -> dict[str, float]:
@@ -79,9 +81,7 @@ def evaluate_tasks(
     phase  'test': the queries search the database; 'validation': the rows set aside for it do, and
            the queries are not touched
     """
-    groups: dict[str, list[dict[str, np.ndarray]]] = {
-        group: [] for group in (*TASKS, "codes", "queries")
-    }
+    groups: dict[str, list[dict[str, Any]]] = {group: [] for group in (*TASKS, "codes", "queries")}
     for i, split in enumerate(splits.values()):
         queries, database = _rows(split, phase)
         _check_rows(queries, database, codes.image.shape[1], len(labels))
@@ -116,7 +116,7 @@ def _without_relevant(queries: np.ndarray, database: np.ndarray) -> float:
     """The share of queries that no item of the database has a label in common with."""
     if not queries.shape[1]:
         return 0.0
-    alone = ~(queries.astype(bool) & database.any(axis=0)).any(axis=1)
+    alone = np.asarray(~(queries.astype(bool) & database.any(axis=0)).any(axis=1))
     if alone.all():
         raise InputError(
             f"none of the {len(queries):,} queries shares a label with any of the "
@@ -157,11 +157,11 @@ def _rows(split: Split, phase: str) -> tuple[np.ndarray, np.ndarray]:
     return split.validation, split.database
 
 
-def _evaluate(asking: np.ndarray, *rest: np.ndarray, **options: object) -> Result:
+def _evaluate(asking: np.ndarray, *rest: np.ndarray, **options: Any) -> Result:
     return (evaluate if asking.dtype == bool else evaluate_real)(asking, *rest, **options)
 
 
-def _of_codes(views: Mapping[str, np.ndarray], database: np.ndarray) -> dict[str, np.ndarray]:
+def _of_codes(views: Mapping[str, np.ndarray], database: np.ndarray) -> dict[str, Any]:
     if views["image"].dtype != bool:
         return {}
     return {

@@ -24,13 +24,14 @@ def model_folder(model: str, revision: str | None) -> Path:
     if model.startswith(_PACKAGE):
         name, _, inside = model.removeprefix(_PACKAGE).partition("/")
         found = find_spec(name) if name.isidentifier() else None
-        if found is None or not (folder := Path(found.origin).parent / inside).is_dir():
+        folder = Path(found.origin).parent / inside if found and found.origin else None
+        if folder is None or not folder.is_dir():
             raise InputError(f"{model}: no installed package has this folder; install {name}")
         return folder
     if Path(model).is_dir():
         return Path(model)
     try:
-        return Path(snapshot_download(model, revision=revision, allow_patterns=_FILES))
+        return Path(snapshot_download(model, revision=revision, allow_patterns=list(_FILES)))
     except HFValidationError:
         raise InputError(f"{model}: neither a folder nor the name of a model on the hub") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:

@@ -19,7 +19,9 @@ def texts_of(
     if captions not in ("one", "all"):
         raise InputError(f"captions are 'one' or 'all', not {captions!r}")
     drawn = draw_captions(pairs, seed)
-    return list(map(list, pairs.captions)) if captions == "all" else [[text] for text in drawn]
+    if captions == "all" and pairs.captions is not None:  # without any, drawing has raised
+        return list(map(list, pairs.captions))
+    return [[text] for text in drawn]
 
 
 def draw_captions(pairs: Pairs, seed: int) -> list[str]:

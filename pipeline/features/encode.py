@@ -32,7 +32,7 @@ def encode(
     about  gets as JSON what ``reopen`` needs to encode new things alike
     """
     provenance = Provenance("encode", {"view": view, "kind": kind, **options}, {"pairs": pairs})
-    target = {"path": path, "provenance": provenance, "device": device}
+    target: dict[str, Any] = {"path": path, "provenance": provenance, "device": device}
     facts = write_features(read_pairs(pairs), view, kind=kind, **target, **options)
     if about is not None:
         found = {"kind": kind, "view": view, "options": options, "facts": facts}
@@ -51,7 +51,7 @@ def write_features(
 ) -> dict[str, Any]:
     """Write the features of ``view`` of ``pairs``; returns the facts that ``reopen`` needs."""
     module = kinds.module_of(kind)
-    target = {"path": path, "provenance": provenance, "device": device}
+    target: dict[str, Any] = {"path": path, "provenance": provenance, "device": device}
     if hasattr(module, "create"):
         from pipeline.features import images
 

@@ -128,7 +128,7 @@ def _mask(split: Split, valid: np.ndarray) -> np.ndarray:
 
 
 def _feasible(asked: int, features: Features, databases: list[np.ndarray], path: Path | str) -> int:
-    rows = min(np.count_nonzero(database) for database in databases)
+    rows = min(int(np.count_nonzero(database)) for database in databases)
     if rows < 2:
         raise InputError(f"{path}: PCA needs at least two valid database rows, there are {rows}")
     kept = min(asked, features.dimensions, rows)
@@ -161,7 +161,7 @@ def _moments(features: Features, mask: np.ndarray, origin: Tensor, name: str) ->
         chosen = block[torch.from_numpy(mask[index]).to(block.device)] - origin
         rows += chosen.sum(0)
         scatter.addmm_(chosen.T, chosen)
-    return Moments(np.count_nonzero(mask), rows, scatter)
+    return Moments(int(np.count_nonzero(mask)), rows, scatter)
 
 
 def _blocks(features: Features, device: torch.device, name: str) -> Iterator[tuple[slice, Tensor]]:

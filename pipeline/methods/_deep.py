@@ -61,12 +61,13 @@ class TwoNetHasher(Hasher):
         first = [self._prepare(x) for x in views]
         with seeded(derive(self.seed, type(self).__name__, self.bits)) as generator:
             prepared = [prepare(x) for prepare, x in zip(first, views, strict=True)]
-            nets = self._train(*prepared, generator)
+            nets = self._train(prepared[0], prepared[1], generator)
         self.image_net_, self.text_net_ = map(nn.Sequential, first, nets)
 
     def get_state(self) -> State:
         """The two networks as lists of layers and arrays."""
-        state, arrays, layers = super().get_state(), {}, {}
+        state, layers = super().get_state(), {}
+        arrays: dict[str, np.ndarray] = {}
         for name in _NETWORKS:
             layers[name], numbers = describe(getattr(self, name))
             arrays |= {f"{name}.{key}": array for key, array in numbers.items()}

@@ -153,9 +153,9 @@ class CMIMH(_deep.TwoNetHasher):
         if self.w_inter and self.critic == "mean":
             bound = jensen_shannon_bound(nets.critic, p, joint)
         elif self.w_inter:
-            for _ in range(self.critic):
+            for _ in range(int(self.critic)):
                 b = [sample(means, generator) for means in p]
-                bound = bound + jensen_shannon_bound(nets.critic, b, joint) / self.critic
+                bound = bound + jensen_shannon_bound(nets.critic, b, joint) / int(self.critic)
         if self.w_tc:
             for d, means in zip(nets.classifier, p, strict=True):
                 tc = tc + total_correlation(d, means)

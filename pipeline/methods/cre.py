@@ -72,7 +72,7 @@ class CRE(Hasher):
             cho_factor(s.T @ s + ridge * np.eye(s.shape[1]))
             for s, ridge in zip(views, ridges, strict=True)
         ]
-        codes = signs(sum(s @ rng.standard_normal((s.shape[1], self.bits)) for s in views))
+        codes = signs(np.add(*(s @ rng.standard_normal((s.shape[1], self.bits)) for s in views)))
         for iteration in range(self.iterations):
             embeddings = [np.linalg.lstsq(codes, s)[0] for s in views]
             weights = [cho_solve(c, s.T @ codes) for c, s in zip(scatters, views, strict=True)]

@@ -59,7 +59,7 @@ class FSH(Hasher):
         warn_if_narrow("FSH", self.bits, *views)
         views, axes = zip(*map(compact, views), strict=True)
         chosen = rng.choice(len(image), min(self.anchors, len(image)), replace=False)
-        graphs = anchor_graphs(*views, chosen, min(self.neighbours, len(chosen)))
+        graphs = anchor_graphs(views[0], views[1], chosen, min(self.neighbours, len(chosen)))
         similarities = [anchor_similarity(x[chosen]) for x in views]
         weights = self._alternate(views, chosen, graphs, similarities, rng)
         self.image_mean_, self.text_mean_ = means

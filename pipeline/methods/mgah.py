@@ -6,6 +6,7 @@ IEEE TMM 2019.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -88,7 +89,7 @@ class MGAH(_deep.TwoNetHasher):
         critic_sgd, actor_sgd = self._sgd(critic), self._sgd(actor)
         self._descend(against_random, critic_sgd, generator, n, phase="pretrain")
         for turn in range(1, self.rounds + 1):
-            tags = {"epochs": 1, "phase": "critic", "round": turn}
+            tags: dict[str, Any] = {"epochs": 1, "phase": "critic", "round": turn}
             self._descend(against_actor, critic_sgd, generator, n, **tags)
             tags = {"epochs": 2, "phase": "actor", "round": turn}
             self._descend(deceive, actor_sgd, generator, n, **tags)

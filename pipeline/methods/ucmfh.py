@@ -66,8 +66,9 @@ class UCMFH(_deep.TwoNetHasher):
 
         def loss(rows: Tensor, epoch: int) -> Tensor:
             halves = fusion.halves(x1[rows], x2[rows])
-            contrast = nt_xent(*halves, self.temperature)
-            return contrast + self.w_hash * nt_xent(*fusion.hashed(halves), self.temperature)
+            hashed = fusion.hashed(halves)
+            contrast = nt_xent(halves[0], halves[1], self.temperature)
+            return contrast + self.w_hash * nt_xent(hashed[0], hashed[1], self.temperature)
 
         groups = [
             {"params": [*fusion.enter.parameters(), *fusion.encoder.parameters()], "lr": self.lr},
@@ -78,9 +79,9 @@ class UCMFH(_deep.TwoNetHasher):
         fusion.eval()
         return Alone(fusion, 0), Alone(fusion, 1)
 
-    def _fusion(self, *features: int) -> "Fusion":
+    def _fusion(self, image: int, text: int) -> "Fusion":
         sizes = self.width, self.layers, self.heads, self.hidden, self.bits
-        return Fusion(features, *sizes)
+        return Fusion((image, text), *sizes)
 
     def get_state(self) -> State:
         """The transformer's arrays and what standardises each view."""

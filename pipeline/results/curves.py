@@ -118,6 +118,9 @@ def _sweep(spec: Spec, cell: Mapping[str, Any], found: Measured) -> Iterator[Poi
     for task in spec["tasks"]:
         values = metric(spec["metrics"][0]).read(found, task)
         where = {"view": "", "dataset": cell["dataset"], "series": task}
+        if values is None:
+            yield where | {"note": f"{cell['method']} has no {spec['metrics'][0]}"}
+            continue
         yield from _with_band(where, np.array([cell[spec["x"]]], float), values[:, None])
 
 
@@ -157,7 +160,8 @@ def _with_band(where: Point, x: np.ndarray, y: np.ndarray) -> Iterator[Point]:
 
 def _nothing(spec: Spec, cell: Mapping[str, Any]) -> Iterator[Point]:
     """Every panel that the missing cell would have been in says why it lacks a curve."""
-    rows = {"sweep": [""], "histogram": MODALITIES}.get(spec["kind"], spec["tasks"])
+    panels: dict[str, Sequence[str]] = {"sweep": [""], "histogram": MODALITIES}
+    rows = panels[spec["kind"]] if spec["kind"] in panels else spec["tasks"]
     series = "" if spec["kind"] == "sweep" else _name(spec, cell)
     for row in rows:
         where = {"view": row, "dataset": cell["dataset"], "series": series}
@@ -208,7 +212,13 @@ def _panel(axes: "Axes", kind: Kind, data: "pd.DataFrame", styles: Mapping[str, 
         _logarithmic(axes, curves["x"].to_numpy(float))
 
 
-_CENTRED = {"ha": "center", "va": "center", "wrap": True, "color": FAINT, "fontsize": 8}
+_CENTRED: dict[str, Any] = {
+    "ha": "center",
+    "va": "center",
+    "wrap": True,
+    "color": FAINT,
+    "fontsize": 8,
+}
 
 
 def _line(axes: "Axes", curve: "pd.DataFrame", name: str, look: Look, shift: float) -> None:
@@ -240,7 +250,7 @@ def _enough(count: int) -> np.ndarray:
 def _steps(axes: "Axes", curve: "pd.DataFrame", name: str, look: Look, shift: float) -> None:
     y, std = curve["y"].to_numpy(float), curve["std"].to_numpy(float)
     edges = np.append(curve["x"].to_numpy(float), 1.0)
-    band = {"color": look.color, "alpha": 0.18, "linewidth": 0, "fill": True}
+    band: dict[str, Any] = {"color": look.color, "alpha": 0.18, "linewidth": 0, "fill": True}
     axes.stairs(y + std, edges, baseline=np.maximum(y - std, 0), **band)
     axes.stairs(y, edges, color=look.color, linestyle=look.dash, linewidth=look.width, label=name)
 

@@ -144,7 +144,7 @@ class _Sides:
         """The names of a pair's labels, or of those it shares with another pair."""
         labels = self._pairs.labels
         both = labels[row] & labels[row if also_of is None else also_of]
-        return [self._pairs.label_names[i] for i in np.flatnonzero(both)]
+        return [self._pairs.label_names[i] for i in np.flatnonzero(both).tolist()]
 
     def item(self, view: str, row: int, relevant_to: int | None = None) -> Item:
         shared = [] if relevant_to is None else self.labels(row, also_of=relevant_to)
@@ -157,7 +157,8 @@ class _Sides:
 
     def _tags(self, row: int) -> list[str]:
         """The first tags, and how many more there are."""
-        present = np.flatnonzero(self._pairs.tags[row])
+        assert self._pairs.tags is not None
+        present = np.flatnonzero(self._pairs.tags[row]).tolist()
         tags = [self._pairs.tag_names[i] for i in present[:_MOST_TAGS]]
         more = len(present) - len(tags)
         return [*tags, *([f"{more} more"] if more > 0 else [])] or ["no tag"]
@@ -166,6 +167,8 @@ class _Sides:
         """A small JPEG of what the network sees of the image; None where it cannot be read."""
         from PIL import Image
 
+        if self._files is None or self._pairs.images is None:
+            return None
         try:
             pixels = decode(self._files.read(self._pairs.images[row]))
         except Exception:  # whatever is in the file, the page is written

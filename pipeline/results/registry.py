@@ -17,7 +17,7 @@ from pipeline.errors import InputError
 
 MODALITIES = ("image", "text")
 CROSS = ("i2t", "t2i")
-_RANK = {
+_RANK: dict[str, Any] = {
     "limits": (1.0, None),
     "higher_is_better": False,
     "only": CROSS,
@@ -68,7 +68,7 @@ class Measured:
 
     def diagnostic(self, name: str) -> np.ndarray | None:
         """What the method stored about itself (seeds, ...); None where it stored no such thing."""
-        return store.read_diagnostics(self._codes_file).get(name)
+        return store.read_diagnostics(self._codes_file).get(name) if self._codes_file else None
 
 
 Reader = Callable[[Measured, str], np.ndarray | None]
@@ -91,7 +91,7 @@ class Metric:
     name: str
     description: str
     read: Reader
-    per_query: Reader | None = None
+    per_query: Callable[[Measured, str], np.ndarray] | None = None
     stable: Reader | None = None
     limits: tuple[float, float | None] = (0.0, 1.0)
     higher_is_better: bool = True

@@ -118,7 +118,8 @@ def _entry(spec: Spec, file: Path, method: str) -> dict[str, Any]:
 
 def numbered(name: str) -> str:
     """An experiment's name as papers number it: ``table4`` is Table IV; any other stays."""
-    kind, digits = re.fullmatch(r"(\D*)(\d*)", name).groups() if name[-1:].isdigit() else ("", "")
+    parts = re.fullmatch(r"(\D*)(\d+)", name)
+    kind, digits = parts.groups() if parts else ("", "")
     if kind == "table" and 0 < int(digits) <= len(_ROMAN):
         return f"Table {_ROMAN[int(digits) - 1]}"
     return f"Figure {digits}" if kind == "figure" else name

@@ -55,7 +55,7 @@ class Difference:
         """The 95 % interval of the mean."""
         if not self.error > 0:  # nothing varies, or nothing is known
             return self.mean + self.error, self.mean + self.error
-        reach = quantile(self.parts, self.freedom, LEVEL) * self.error
+        reach = float(quantile(self.parts, self.freedom, LEVEL)) * self.error
         return self.mean - reach, self.mean + reach
 
     @property
@@ -128,9 +128,9 @@ def holm(p: Sequence[float]) -> np.ndarray:
     The smallest of m is multiplied by m, the next by m - 1, ...; none falls below one before it.
     NaN, where nothing was tested, does not count and stays.
     """
-    p = np.asarray(p, float)
-    order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]  # NaN comes last
+    raw = np.asarray(p, float)
+    order = np.argsort(raw, kind="stable")[: np.isfinite(raw).sum()]  # NaN comes last
     factors = np.arange(len(order), 0, -1)
-    adjusted = np.full_like(p, np.nan)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
+    adjusted = np.full_like(raw, np.nan)
+    adjusted[order] = np.minimum(np.maximum.accumulate(raw[order] * factors), 1.0)
     return adjusted

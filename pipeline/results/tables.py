@@ -70,9 +70,10 @@ class Sample:
 
     def minus(self, other: "Sample") -> np.ndarray | None:
         """The differences by seed and query; None where the two are not of the same queries."""
-        same = (self.rows is None) == (other.rows is None) and (
-            self.rows is None or np.array_equal(self.rows, other.rows)
-        )
+        if self.rows is None or other.rows is None:
+            same = self.rows is other.rows
+        else:
+            same = np.array_equal(self.rows, other.rows)
         return self.values - other.values if same else None
 
 
@@ -188,7 +189,7 @@ def _read(
     seeds = dict(zip(found.seeds, map(float, values), strict=True))
     record = {"seeds": seeds, "value": float(np.mean(values)), "std": std}
     if definition.stable:
-        record["stable"] = float(np.mean(definition.stable(found, task)))
+        record["stable"] = float(np.mean(np.asarray(definition.stable(found, task), float)))
     collapsed = found.groups.get("codes", {}).get("collapsed")
     record["collapsed"] = int(np.sum(0 if collapsed is None else collapsed))
     if not definition.only:  # of no matter to instances, each of which has its partner
@@ -231,7 +232,9 @@ def _compared_with_paper(spec: Spec, means: "pd.DataFrame", names: Sequence[str]
     marks = np.where(difference.abs() > noise, "yes", "no")
     known = difference.notna() & noise.notna()
     return means.assign(
-        paper=joined["printed"], difference=difference, beyond_noise=np.where(known, marks, None)
+        paper=joined["printed"],
+        difference=difference,
+        beyond_noise=np.where(known, marks, np.array(None)),
     )
 
 
@@ -257,8 +260,8 @@ def _tested(spec: Spec, means: "pd.DataFrame", samples: Sequence[Sample | None])
 def _effect(sample: Sample | None, reference: Sample | None) -> tuple[float, float, float, float]:
     """effect, effect_low, effect_high and the uncorrected p_value."""
     difference = sample.minus(reference) if sample and reference else None
-    if difference is None:
-        return (np.nan,) * 4
+    if difference is None or sample is None:
+        return np.nan, np.nan, np.nan, np.nan
     found = paired_difference(difference, sample.rows)
     return (found.mean, *found.interval, found.p_value)
 

@@ -5,6 +5,7 @@ The Markdown, LaTeX and HTML views all print a ``View``; none of them looks at a
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,7 @@ class View:
     @property
     def effects(self) -> "View | None":
         """The differences from the reference in the same order, or None where there is none."""
-        places = [place for place, cell in self.cells.items() if cell.effect]
+        places = {place: cell.effect for place, cell in self.cells.items() if cell.effect}
         if not places:
             return None
         rows, columns = (sorted(set(numbers)) for numbers in zip(*places, strict=True))
@@ -129,8 +130,8 @@ class View:
             rows=[self.rows[row] for row in rows],
             columns=[self.columns[column] for column in columns],
             cells={
-                (rows.index(row), columns.index(column)): self.cells[row, column].effect
-                for row, column in places
+                (rows.index(row), columns.index(column)): effect
+                for (row, column), effect in places.items()
             },
             tie_effect="",
             units=f"Value minus that of {self.reference}, with a 95 % interval that allows for "
@@ -208,7 +209,7 @@ def _row_labels(keys: Sequence[str], values: Sequence[Any], grouped: bool) -> tu
 def _column_labels(keys: Sequence[str], values: Sequence[Any]) -> tuple[str, ...]:
     named: dict[str, Callable[[Any], str]] = {
         "bits": lambda value: f"{value} bits",
-        **{key: lambda value, key=key: label(key, value) for key in ("dataset", "task", "metric")},
+        **{key: partial(label, key) for key in ("dataset", "task", "metric")},
         "method": str,
     }
     return tuple(

@@ -6,6 +6,7 @@ where an item lacks the view.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,8 @@ def write_parquet(index: Index, path: Path) -> int:
     names = [f"{view}_{i}" for view in ("image", "text") for i in range(count)]
     texts = [pa.field(name, pa.string(), nullable=False) for name in ("id", "path", "caption")]
     schema = pa.schema([*texts, *(pa.field(name, pa.uint64()) for name in names)])
-    total, waiting = 0, []
+    total = 0
+    waiting: list[Any] = []
 
     def flush(writer: pq.ParquetWriter) -> None:
         if not waiting:

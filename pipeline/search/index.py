@@ -10,7 +10,7 @@ import json
 import shutil
 import sqlite3
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -134,7 +134,7 @@ class Index:
                 f"{self.folder}: these codes are of another model ({identity[:12]}…) than those of "
                 f"the index ({self._identity[:12]}…)"
             )
-        packed = []
+        packed: list[dict[str, bytes | None]] = []
         for codes in (image, text):
             if codes is not None and codes.shape != (len(items), self.bits):
                 raise InputError(f"codes of {codes.shape} for {len(items)} items, {self.bits} bits")
@@ -182,7 +182,8 @@ class Index:
         found = self._read("SELECT image, text FROM items WHERE id = ?", (name,))
         if not found:
             raise InputError(f"{self.folder}: no item has the id {name!r}")
-        return tuple(self._unpacked(blob) for blob in found[0])
+        image, text = found[0]
+        return self._unpacked(image), self._unpacked(text)
 
     def searchable(self, view: str, kind: str = "flat") -> "Searchable":
         """The codes of one view ('image' or 'text') as they are now, ready to be searched.
@@ -209,6 +210,8 @@ class Index:
 
     def _codes(self, items: Sequence[Item], view: str) -> dict[str, bytes]:
         """The packed codes of one view of those items that have it, by id."""
+        some: dict[str, Any]
+        encode: Callable[[list[Any]], np.ndarray]
         if view == "image":
             some = {item.id: Path(item.path) for item in items if item.path}
             encode = self.model.encode_images
@@ -228,8 +231,8 @@ class Index:
         database: sqlite3.Connection,
         items: Sequence[Item],
         digests: dict[str, str],
-        image: dict[str, bytes],
-        text: dict[str, bytes],
+        image: Mapping[str, bytes | None],
+        text: Mapping[str, bytes | None],
     ) -> None:
         rows = [
             (i.id, i.path, i.caption, digests[i.id], image.get(i.id), text.get(i.id)) for i in items
@@ -381,7 +384,7 @@ def _caption(pairs: store.Pairs, row: int) -> str:
         return pairs.captions[row][0]
     if pairs.tags is None:
         return ""
-    return ", ".join(pairs.tag_names[column] for column in np.flatnonzero(pairs.tags[row]))
+    return ", ".join(pairs.tag_names[column] for column in np.flatnonzero(pairs.tags[row]).tolist())
 
 
 def items_of_table(path: Path) -> list[Item]:

@@ -6,6 +6,8 @@ equally far from it, the one that agrees in the bits of the larger values is the
 (asymmetric distance: Gordo, Perronnin, Gong and Lazebnik, IEEE TPAMI 36(1), 2014).
 """
 
+from typing import Any
+
 import numpy as np
 
 from pipeline.errors import InputError
@@ -34,14 +36,14 @@ class Codes:
         if kind not in kinds:
             raise InputError(f"no kind of index is named {kind!r}; there are {', '.join(kinds)}")
         self._exact = kind == "flat"
-        self._faiss = faiss.index_binary_factory(width, kinds[kind])
+        self._faiss: Any = faiss.index_binary_factory(width, kinds[kind])
         if len(packed):
             if not self._faiss.is_trained:
                 step = -(-len(packed) // _TRAIN)
                 self._faiss.train(np.ascontiguousarray(self.packed[::step]))
             self._faiss.add(self.packed)
         if kind == "ivf":
-            self._faiss.nprobe = 16
+            self._faiss.nprobe = 16  # type: ignore[attr-defined]
 
     def __len__(self) -> int:
         return len(self.packed)

@@ -32,7 +32,7 @@ def test_every_bundled_data_file_has_its_terms(root):
     for folder in ("pipeline", "tests", "docs", "benchmarks"):
         for path in (root / folder).rglob("*"):
             name = path.relative_to(root).as_posix()
-            if path.suffix in (".csv", ".json", ".png", ".npz") and "/records/" not in name:
+            if path.suffix in (".csv", ".json", ".png", ".jpg", ".npz") and "/records/" not in name:
                 known = {name, f"{name.rpartition('/')[0]}/", f"{name.rpartition('/')[0]}/*.csv"}
                 assert any(f"`{n}`" in text for n in known), name
 

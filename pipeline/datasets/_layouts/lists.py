@@ -40,7 +40,8 @@ def open_list(path: Path) -> Mapping[str, Array]:
 
 def read_list(path: Path) -> tuple[list[str], np.ndarray]:
     """The paths and the 0/1 labels (n, c) of a list; a path may hold spaces."""
-    names, rows = [], []
+    names: list[str] = []
+    rows: list[list[bool]] = []
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:

@@ -10,7 +10,7 @@ NEEDED = (
     "image, text, labels and split (XAll, IAll or FAll, YAll, LAll; images, tags, labels; "
     "index, caption, label)"
 )
-_VIEWS = {
+_VIEWS: dict[str, tuple[str, ...]] = {
     "image": ("image", "images", "XAll", "IAll", "FAll", "index"),
     "text": ("text", "texts", "tags", "YAll", "caption", "captions"),
 }
@@ -36,7 +36,8 @@ def read(found: Mapping[str, Array]) -> Mapping[str, Array] | None:
     for view, aliases in _VIEWS.items():
         for name in (name for name in aliases if name in found):
             _take(named, _called(found[name], view, name), name)
-    for called, aliases in (("labels", _LABELS), ("group", _GROUP)):
+    others: dict[str, tuple[str, ...]] = {"labels": _LABELS, "group": _GROUP}
+    for called, aliases in others.items():
         for name in (name for name in aliases if name in found):
             _take(named, called, name)
     if not named.keys() & {"image", "pixels", "names"}:

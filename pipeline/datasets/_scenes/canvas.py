@@ -11,7 +11,7 @@ from pipeline.datasets._scenes.plan import Scene
 
 Colour = tuple[float, float, float]
 Zones = dict[str, tuple[float, float]]
-Points = Sequence[tuple[float, float]] | np.ndarray
+Points = Sequence[tuple[float, float]] | Sequence[np.ndarray] | np.ndarray
 
 _CIRCLE = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 _UNIT_CIRCLE = np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE)], axis=1)
@@ -19,7 +19,8 @@ _UNIT_CIRCLE = np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE)], axis=1)
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """The colour ``share`` of the way from ``a`` to ``b``."""
-    return tuple(x + (y - x) * share for x, y in zip(a, b, strict=True))
+    red, green, blue = (x + (y - x) * share for x, y in zip(a, b, strict=True))
+    return red, green, blue
 
 
 def shade(colour: Colour, factor: float) -> Colour:
@@ -48,8 +49,10 @@ class Light:
     lamps: bool
 
     def on(self, colour: Colour, distance: float) -> Colour:
-        lit = tuple(c * t for c, t in zip(colour, self.tint, strict=True))
-        return mix(lit, self.haze, min(self.thickness * (0.25 + 0.75 * distance), 0.95))
+        red, green, blue = (c * t for c, t in zip(colour, self.tint, strict=True))
+        return mix(
+            (red, green, blue), self.haze, min(self.thickness * (0.25 + 0.75 * distance), 0.95)
+        )
 
 
 class Canvas:
@@ -74,7 +77,8 @@ class Canvas:
         """Fill the full width between two heights, from ``top`` to ``bottom``."""
         first, last = int(start * self.pixels), int(np.ceil(end * self.pixels))
         ends = [self.ink(colour, glow=glow)[:3] for colour in (top, bottom)]
-        column = np.linspace(*np.array(ends, float), max(last - first, 1)).astype(np.uint8)
+        above, below = np.array(ends, float)
+        column = np.linspace(above, below, max(last - first, 1)).astype(np.uint8)
         band = Image.fromarray(column[:, None]).resize((self.pixels, len(column)))
         self.image.paste(band, (0, first))
 

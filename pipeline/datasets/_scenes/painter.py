@@ -31,7 +31,7 @@ def _light(scene: Scene, rng: np.random.Generator) -> Light:
     elif "sunset" in scene:
         tint, haze = (0.92, 0.70, 0.66), (0.95, 0.62, 0.44)
     if "rain" in scene:
-        tint, thickness = tuple(c * f for c, f in zip(tint, (0.74, 0.78, 0.86), strict=True)), 0.3
+        tint, thickness = (tint[0] * 0.74, tint[1] * 0.78, tint[2] * 0.86), 0.3
     if "fog" in scene:
         thickness = rng.uniform(0.55, 0.78)
     return Light(tint, haze, thickness, lamps="night" in scene)

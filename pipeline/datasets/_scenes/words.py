@@ -170,7 +170,7 @@ def _some(words: Sequence[str], count: int, rng: np.random.Generator) -> list[st
 
 
 def _pick(words: Sequence[str], rng: np.random.Generator) -> str:
-    return words[rng.integers(len(words))]
+    return words[int(rng.integers(len(words)))]
 
 
 def _shuffled(words: Sequence[str], rng: np.random.Generator) -> list[str]:

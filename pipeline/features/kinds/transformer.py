@@ -91,7 +91,7 @@ class TextEncoder:
         out[order] = np.concatenate(parts)
         return out
 
-    def _tokens(self, texts: Sequence[str], **how: Any) -> Mapping[str, Any]:
+    def _tokens(self, texts: Sequence[str], **how: Any) -> Any:
         texts = [self.prefix + text for text in texts]
         return self.tokenizer(texts, truncation=True, max_length=self.max_length, **how)
 
