@@ -223,9 +223,17 @@ def _next(batches: Iterator[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[str
 
 @torch.inference_mode()
 def _encode(encoder: ImageEncoder, pixels: Tensor, mixed_precision: bool) -> Tensor:
+    """The features of a batch; by halves where the memory of a GPU does not hold it whole."""
     mixed = mixed_precision and pixels.is_cuda
-    with torch.autocast(pixels.device.type, torch.float16, enabled=mixed):
-        return encoder(pixels)
+    try:
+        with torch.autocast(pixels.device.type, torch.float16, enabled=mixed):
+            return encoder(pixels)
+    except torch.OutOfMemoryError:
+        if len(pixels) == 1:
+            raise InputError("the GPU's memory does not hold one image; use device: cpu") from None
+    torch.cuda.empty_cache()
+    halves = pixels.split(-(-len(pixels) // 2))
+    return torch.cat([_encode(encoder, half, mixed_precision) for half in halves])
 
 
 class _Lost:

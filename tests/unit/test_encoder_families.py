@@ -1,6 +1,7 @@
 """Encoders of every family, small and with random weights, saved by their own library."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -188,3 +189,68 @@ def test_wrong_options_and_models_end_in_a_sentence(pairs, clip, tmp_path):
             write(view, **options)
         assert "\n" not in str(caught.value)
     assert {"backbone", "tags", "given", "sift_bow"} < set(available())
+
+
+def test_a_batch_that_memory_does_not_hold_is_encoded_by_halves():
+    from pipeline.features.images import ImageEncoder, _encode
+
+    class Narrow(ImageEncoder):
+        def prepare(self, image):
+            raise NotImplementedError
+
+        def forward(self, images):
+            if len(images) > self.room:
+                raise torch.OutOfMemoryError
+            return images.float().mean(dim=(2, 3))
+
+    encoder, pixels = Narrow(3), torch.rand(21, 3, 4, 4)
+    encoder.room = 4
+    torch.testing.assert_close(_encode(encoder, pixels, False), pixels.mean(dim=(2, 3)))
+    encoder.room = 0
+    with pytest.raises(InputError, match="does not hold one image"):
+        _encode(encoder, pixels, False)
+
+
+@pytest.mark.slow
+def test_clip_goes_from_pictures_captions_and_tags_to_a_table_an_index_and_a_search(
+    clip, photographs, snakemake, tmp_path, capsys
+):
+    from small_index import CAPTIONS
+
+    from pipeline.console import main
+
+    folder = tmp_path / "data"
+    shutil.copytree(photographs, folder)
+    words = [caption.split()[1] for caption in CAPTIONS]
+    lines = [f"{n},{n}.png,{CAPTIONS[n]},{words[n]},{words[n]}" for n in range(40)]
+    (folder / "pairs.csv").write_text("\n".join(["id,image,text,labels,tags", *lines]) + "\n")
+    shared = {"model": clip, "pooling": "projected", "normalize": True}
+    overlay = {
+        "seeds": [0],
+        "device": "cpu",
+        "datasets": {"mine": {"kind": "folder", "raw": str(folder), "split": "mine",
+                              "features": "clip"}},
+        "encoders": {
+            "clip-image": {"kind": "image_tower", **shared},
+            "clip-text": {"kind": "transformer", **shared},
+            "clip-tags": {"kind": "transformer", "template": "a photo of {tags}", **shared},
+        },
+        "features": {"clip": {"image": "clip-image", "text": "clip-text", "text_pca": 12},
+                     "clip-of-tags": {"image": "clip-image", "text": "clip-tags"}},
+        "splits": {"mine": {"query": 10, "train": "database"}},
+        "experiments": {
+            name: {"title": name, "datasets": ["mine"], "features": features, "bits": [8],
+                   "methods": ["cvh", {"method": "sign", "params": {"shared": True}}][:count],
+                   "metrics": ["mAP@50"], "rows": ["task"], "columns": ["method"]}
+            for name, features, count in (("captions", "clip", 1), ("tags", "clip-of-tags", 2))
+        },
+    }  # fmt: skip
+    run = snakemake("results/captions.csv", "results/tags.csv", overlay=overlay)
+    assert run.status == 0, run.said
+    model = run["data/artefacts/mine/clip/mine/cvh/8/models/0"]
+    assert (model / "text.safetensors").exists()
+    assert main(["index", "create", str(tmp_path / "i"), str(model)]) == 0
+    assert main(["index", "add", str(tmp_path / "i"), str(folder / "pairs.csv")]) == 0
+    capsys.readouterr()
+    assert main(["search", str(tmp_path / "i"), "--text", "a red picture", "-k", "3"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 5
