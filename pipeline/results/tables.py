@@ -182,7 +182,11 @@ def _read(
         return {"seeds": {}}, None, f"{cell['method']} has no {name}"
     sample = None
     if definition.per_query:
-        sample = Sample(definition.per_query(found, task), found.query_rows)
+        per_query = definition.per_query(found, task)
+        # where an image with several captions asks once, its queries are not the pairs' rows, and
+        # what is not known to be of the same query is not tested
+        if per_query.shape == found.query_rows.shape:
+            sample = Sample(per_query, found.query_rows)
     elif definition.measured_on:
         sample = Sample(np.asarray(values, float)[:, None], None)
     std = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan

@@ -211,7 +211,7 @@ def test_a_batch_that_memory_does_not_hold_is_encoded_by_halves():
         _encode(encoder, pixels, False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_clip_goes_from_pictures_captions_and_tags_to_a_table_an_index_and_a_search(
     clip, photographs, snakemake, tmp_path, capsys
 ):
