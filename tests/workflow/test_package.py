@@ -15,7 +15,7 @@ import yaml
 
 import pipeline
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 NOT_SOURCE = (".*", "data", "results", "logs", "build", "dist", "__pycache__", "*.egg-info")
 BUILD = "from setuptools import build_meta as b; print(b.build_{what}({where!r}))"
 
