@@ -4,6 +4,7 @@ It writes the overlay that it runs, to go on from.
 """
 
 import logging
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,13 +15,13 @@ from typing import Any
 import yaml
 
 from pipeline.datasets import load
+from pipeline.datasets.folder import TABLES
 from pipeline.errors import InputError
 from pipeline.files import write_text
 from pipeline.shipped import shipped
 from pipeline.store import Pairs
 
 log = logging.getLogger(__name__)
-TABLES = (".csv", ".jsonl", ".ndjson")
 ARRAYS = (".npz", ".h5", ".hdf5", ".mat")
 #: trained networks that come from PyPI with the extra `search`, so that nothing is downloaded
 ENCODERS = {
@@ -34,7 +35,7 @@ ENCODERS = {
 class Wish:
     """What is to be tried: ``data`` by ``methods`` at ``bits``, all into the folder ``out``.
 
-    config  a config file whose ``encoders`` and ``features`` may be named by ``features``
+    features  encoders as IMAGE+TEXT, by their names in the config; '' for those of ``ENCODERS``
     """
 
     data: Path
@@ -200,10 +201,7 @@ def _index(wish: Wish, entry: dict[str, Any], config: dict[str, Any]) -> Path | 
     bits = config["report"]["gallery"]["bits"]
     cell = Path(config["artefacts"], "mine", "mine", "mine", wish.methods[-1], str(bits))
     folder = wish.out / "index"
-    if folder.exists():
-        import shutil
-
-        shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     index = create(folder, cell / "models" / "0")
     index.add(items_of_table(Path(entry["raw"]) / entry["table"]))
     return folder

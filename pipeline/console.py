@@ -182,11 +182,12 @@ def _pictures(paths: Iterable[Path]) -> list[Path]:
 
 def _items(paths: Iterable[Path]) -> list[Any]:
     """Items of pictures, folders of pictures, and tables of pictures with texts."""
+    from pipeline.datasets.folder import TABLES
     from pipeline.search.index import Item, items_of_table
 
     found: list[Item] = []
     for path in map(Path, paths):
-        if path.suffix.lower() in (".csv", ".jsonl", ".ndjson"):
+        if path.suffix.lower() in TABLES:
             found += items_of_table(path)
         else:
             found += [Item(str(p), str(p.resolve())) for p in _pictures([path])]

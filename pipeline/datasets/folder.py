@@ -31,6 +31,9 @@ FILES = ()
 """Nothing to download."""
 
 SEPARATOR = ";"
+_JSON_LINES = (".jsonl", ".ndjson")
+#: how the names of tables end
+TABLES = (".csv", *_JSON_LINES)
 _COLUMNS = ("id", "image", "text", "labels", "tags", "split")
 _NEEDED = ("image",)
 #: other names that columns have in people's tables
@@ -64,7 +67,7 @@ def pairs(raw: Path, *, table: str = "pairs.csv") -> Pairs:
     an image path that leaves the table's folder, or a word in ``split`` that means nothing.
     """
     path = Path(raw) / table
-    read = _json_lines if path.suffix.lower() in (".jsonl", ".ndjson") else _csv
+    read = _json_lines if path.suffix.lower() in _JSON_LINES else _csv
     rows = [_row(where, record) for where, record in read(path)]
     if not rows:
         raise InputError(f"{path}: lists no pair")

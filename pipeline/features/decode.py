@@ -31,7 +31,7 @@ class ImageFiles:
             archive = self.root.joinpath(*parts[:depth])
             if archive.suffix.lower() == ".zip" and archive.is_file():
                 return self._read_member(archive, "/".join(parts[depth:]))
-        return read_file(self.root / reference)
+        return _read_plain(self.root / reference)
 
     def _read_member(self, archive: Path, member: str) -> bytes:
         if archive not in self._archives:
@@ -97,13 +97,12 @@ def _from_deep_gray(values: np.ndarray) -> Image.Image:
 
 def read_file(path: Path) -> bytes:
     """The bytes of an image file of no unreasonable size; the path may pass through a .zip."""
+    full = path.resolve()
+    return ImageFiles(full.anchor).read(full.relative_to(full.anchor).as_posix())
+
+
+def _read_plain(path: Path) -> bytes:
     if not path.is_file():
-        for archive in path.parents:
-            if archive.suffix.lower() == ".zip" and archive.is_file():
-                with zipfile.ZipFile(archive) as file:
-                    member = path.relative_to(archive).as_posix()
-                    _check_size(file.getinfo(member).file_size)
-                    return file.read(member)
         raise ValueError(f"no such file as {path}")
     _check_size(path.stat().st_size)
     return path.read_bytes()

@@ -79,7 +79,7 @@ def reopen(about: Mapping[str, Any], device: str = "auto") -> EncodeRaw:
         run, own = _divided(kind, module.create, images.write_image_features, options)
         chosen = {k: v for k, v in run.items() if k in kinds.options_of(images.reopen)}
         return images.reopen(lambda: module.create(**own), facts, device=device, **chosen)
-    if not hasattr(module, "reopen"):
+    if not kinds.can_reopen(kind):
         raise InputError(
             f"features of kind {kind} are given, not computed: nothing new can be encoded from "
             f"{about['view']}s; encode_{about['view']} takes features"

@@ -21,6 +21,12 @@ class CanonicalPairs(NamedTuple):
     text_weights: np.ndarray
     correlations: np.ndarray
 
+    def scaled(self, bits: int, power: float, size: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (d_v, b), (d_t, b) of the b = min(bits, r) first variates, each of them times its
+        correlation to ``power`` and times ``size``."""
+        scale = size * self.correlations[:bits] ** power
+        return self.image_weights[:, :bits] * scale, self.text_weights[:, :bits] * scale
+
 
 def inverse_root(x: np.ndarray, ridge: float) -> np.ndarray:
     """F (d, r) with F F' = the ridged inverse of the scatter X'X on the r directions it spans.

@@ -25,7 +25,7 @@ from pipeline.seeds import derive
 #: a fit takes no more cores than this, so that several can share a machine
 MAX_THREADS = 4
 
-_NETWORKS = ("image_net_", "text_net_")
+NETWORKS = ("image_net_", "text_net_")
 #: an (image, text) pair of networks
 Pair = tuple[nn.Module, nn.Module]
 
@@ -68,7 +68,7 @@ class TwoNetHasher(Hasher):
         """The two networks as lists of layers and arrays."""
         state, layers = super().get_state(), {}
         arrays: dict[str, np.ndarray] = {}
-        for name in _NETWORKS:
+        for name in NETWORKS:
             layers[name], numbers = describe(getattr(self, name))
             arrays |= {f"{name}.{key}": array for key, array in numbers.items()}
         return State({**state.arrays, **arrays}, {**state.about, "layers": layers})
@@ -76,7 +76,7 @@ class TwoNetHasher(Hasher):
     def set_state(self, state: State) -> Self:
         super().set_state(state)
         self.device_ = device_of(self.device)
-        for name in _NETWORKS:
+        for name in NETWORKS:
             numbers = {
                 key.removeprefix(f"{name}."): array
                 for key, array in state.arrays.items()

@@ -49,11 +49,7 @@ class ACQ(Hasher):
         pairs = cca(image, text, self.ridge)
         rank = len(pairs.correlations)
         warn_if_short("ACQ", self.bits, rank, "further hyperplanes through the canonical space")
-        kept = slice(0, min(self.bits, rank))
-        scale = np.sqrt(len(image)) * pairs.correlations[kept] ** self.power
-        image_weights, text_weights = (
-            w[:, kept] * scale for w in (pairs.image_weights, pairs.text_weights)
-        )
+        image_weights, text_weights = pairs.scaled(self.bits, self.power, np.sqrt(len(image)))
         u, v = (image - pairs.image_mean) @ image_weights, (text - pairs.text_mean) @ text_weights
         first, second = self._rotations(u, v)
         self.image_mean_, self.text_mean_ = pairs.image_mean, pairs.text_mean

@@ -33,10 +33,8 @@ class CCA(Hasher):
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         pairs = cca(image, text, self.ridge)
         warn_if_short("CCA", self.bits, len(pairs.correlations), "zeros")
-        scale = pairs.correlations[: self.bits] ** self.power
         self.image_mean_, self.text_mean_ = pairs.image_mean, pairs.text_mean
-        self.image_weights_ = pairs.image_weights[:, : self.bits] * scale
-        self.text_weights_ = pairs.text_weights[:, : self.bits] * scale
+        self.image_weights_, self.text_weights_ = pairs.scaled(self.bits, self.power)
 
     def _project_image(self, x: np.ndarray) -> np.ndarray:
         """Unit vectors, float32 (n, bits)."""

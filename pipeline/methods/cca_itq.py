@@ -42,9 +42,7 @@ class CCAITQ(Hasher):
         pairs = cca(image, text, self.ridge)
         rank = len(pairs.correlations)
         warn_if_short("CCA-ITQ", self.bits, rank, "further hyperplanes through the canonical space")
-        scale = pairs.correlations[: self.bits] ** self.power
-        image_weights = pairs.image_weights[:, : self.bits] * scale
-        text_weights = pairs.text_weights[:, : self.bits] * scale
+        image_weights, text_weights = pairs.scaled(self.bits, self.power)
         variates = [
             (image - pairs.image_mean) @ image_weights,
             (text - pairs.text_mean) @ text_weights,

@@ -17,8 +17,6 @@ from pipeline.methods import _deep
 from pipeline.methods._layers import Affine, UnitRows
 from pipeline.methods.base import Hasher, State
 
-_NETWORKS = ("image_net_", "text_net_")
-
 
 @dataclass(eq=False, kw_only=True)
 class UCMFH(_deep.TwoNetHasher):
@@ -86,7 +84,7 @@ class UCMFH(_deep.TwoNetHasher):
     def get_state(self) -> State:
         """The transformer's arrays and what standardises each view."""
         state, parts = Hasher.get_state(self), {"fusion": self.fusion_}
-        parts |= {name: getattr(self, name)[0] for name in _NETWORKS}
+        parts |= {name: getattr(self, name)[0] for name in _deep.NETWORKS}
         arrays = {
             f"{name}.{key}": value.cpu().numpy()
             for name, part in parts.items()
@@ -104,12 +102,14 @@ class UCMFH(_deep.TwoNetHasher):
                 k.removeprefix("fusion."): v for k, v in found.items() if k.startswith("fusion.")
             }
             fusion.load_state_dict(own)
-            first = [Affine(found[f"{name}.mean"], found[f"{name}.scale"]) for name in _NETWORKS]
+            first = [
+                Affine(found[f"{name}.mean"], found[f"{name}.scale"]) for name in _deep.NETWORKS
+            ]
         except (KeyError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"the arrays of UCMFH do not fit ({reason:.200})") from None
         self.fusion_ = fusion.to(self.device_).eval().requires_grad_(False)
-        for view, name in enumerate(_NETWORKS):
+        for view, name in enumerate(_deep.NETWORKS):
             network = nn.Sequential(first[view], Alone(self.fusion_, view))
             setattr(self, name, network.to(self.device_))
         return self

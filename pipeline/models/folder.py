@@ -22,7 +22,7 @@ from pipeline import __version__
 from pipeline.arrays import read_arrays, write_arrays
 from pipeline.errors import ModelError
 from pipeline.files import read_json, sha256, whole, write_text
-from pipeline.methods import create
+from pipeline.methods import create, parameters
 from pipeline.methods.base import Hasher, State
 from pipeline.store import libraries
 
@@ -100,7 +100,7 @@ def read_model(folder: Path, device: str) -> Stored:
     try:
         arrays = {name: _arrays(folder, name, digest) for name, digest in about["files"].items()}
         method, bits, params = about["method"], about["bits"], dict(about["params"])
-        if "device" in _parameters(method):
+        if "device" in parameters(method):
             params["device"] = device
         hasher = create(method, bits=bits, seed=about["random_state"], **params)
         hasher.set_state(State(arrays[HASHER], about["learned"]))
@@ -108,12 +108,6 @@ def read_model(folder: Path, device: str) -> Stored:
         raise ModelError(f"{path}: damaged ({type(error).__name__}: {error})") from None
     axes = {v: arrays[f"{v}.safetensors"] for v in VIEWS if f"{v}.safetensors" in arrays}
     return Stored(about, hasher, axes, sha256(path))
-
-
-def _parameters(method: str) -> set[str]:
-    from pipeline.methods import parameters
-
-    return parameters(method)
 
 
 def _arrays(folder: Path, name: str, digest: str) -> dict[str, np.ndarray]:

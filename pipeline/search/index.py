@@ -21,6 +21,7 @@ import numpy as np
 from pipeline import store
 from pipeline.errors import InputError
 from pipeline.features.decode import read_file
+from pipeline.features.kinds import can_reopen
 from pipeline.files import sha256
 from pipeline.models.folder import DESCRIPTION
 from pipeline.models.model import Model, load
@@ -80,18 +81,13 @@ class Index:
                 f"{folder}: an index of format {about.get('format')}; this version reads {FORMAT}"
             )
         self.bits, self.method = int(about["bits"]), about["method"]
-        self._identity = about["model"]
-
-    @property
-    def identity(self) -> str:
-        """Which model the codes are of."""
-        return self._identity
+        self.identity = about["model"]  # which model the codes are of
 
     @cached_property
     def model(self) -> Model:
         """The model of the index, a copy of the one it was created with."""
         model = load(self.folder / _MODEL, self._device)
-        if model.identity != self._identity:
+        if model.identity != self.identity:
             raise InputError(
                 f"{self.folder}: holds codes of another model than the one beside them"
             )
@@ -129,10 +125,10 @@ class Index:
     ) -> None:
         """Add items whose codes, bool (n, bits), the model called ``identity`` has given."""
         _check(items, bare=True)
-        if identity != self._identity:
+        if identity != self.identity:
             raise InputError(
                 f"{self.folder}: these codes are of another model ({identity[:12]}…) than those of "
-                f"the index ({self._identity[:12]}…)"
+                f"the index ({self.identity[:12]}…)"
             )
         packed: list[dict[str, bytes | None]] = []
         for codes in (image, text):
@@ -160,7 +156,7 @@ class Index:
         return {
             "method": self.method,
             "bits": self.bits,
-            "model": self._identity,
+            "model": self.identity,
             **dict(zip(names, counts, strict=True)),
             "bytes": size,
         }
@@ -218,13 +214,9 @@ class Index:
         else:
             some = {item.id: item.caption for item in items if item.caption}
             encode = self.model.encode_texts
-        if not some or self._lacks(view):
+        if not some or not can_reopen(self.model.about["encoders"].get(view, {}).get("kind")):
             return {}
         return dict(zip(some, _packed(encode(list(some.values()))), strict=True))
-
-    def _lacks(self, view: str) -> bool:
-        """True when the model was trained on given features of this view: no encoder is known."""
-        return self.model.about["encoders"].get(view, {}).get("kind") in (None, "given", "sift_bow")
 
     def _insert(
         self,

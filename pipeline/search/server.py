@@ -171,9 +171,10 @@ def application(
     @app.get("/api/indexes")
     def about() -> list[About]:
         """The indexes that are served."""
+        told = [index.info() for index in indexes]
         return [
-            About(name=f"{i.method}, {i.bits} bits", **{k: i.info()[k] for k in _SHOWN})
-            for i in indexes
+            About(name=f"{i['method']}, {i['bits']} bits", **{k: i[k] for k in _SHOWN})
+            for i in told
         ]
 
     @app.post("/api/search")

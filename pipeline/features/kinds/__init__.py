@@ -32,6 +32,12 @@ def module_of(kind: str) -> ModuleType:
     return import_module(f"{__name__}.{kind}")
 
 
+def can_reopen(kind: str | None) -> bool:
+    """Whether new things can be encoded alike; no kind (a view without an encoder) can not."""
+    module = module_of(kind) if kind else None
+    return hasattr(module, "create") or hasattr(module, "reopen")
+
+
 def options_of(function: Callable) -> set[str]:
     """The names of the keyword-only parameters of ``function``."""
     parameters = inspect.signature(function).parameters.values()
