@@ -78,29 +78,30 @@ class TextEncoder:
     def __call__(self, texts: Sequence[str], progress: tqdm | None = None) -> np.ndarray:
         """Sentence embeddings, float32 (n, d); texts of like length share a batch."""
         if not texts:
-            return np.empty((0, self._embed(["a"]).shape[1]), np.float32)
-        lengths = [len(ids) for ids in self._tokens(texts)["input_ids"]]
-        order = np.argsort(lengths, kind="stable")
+            return np.empty((0, self(["a"]).shape[1]), np.float32)
+        tokens = self.tokenizer(
+            [self.prefix + text for text in texts], truncation=True, max_length=self.max_length
+        )["input_ids"]
+        order = np.argsort([len(ids) for ids in tokens], kind="stable")
         parts = []
         for first in range(0, len(order), self.batch_size):
             rows = order[first : first + self.batch_size]
-            parts.append(self._embed([texts[row] for row in rows]))
+            parts.append(self._embed([tokens[row] for row in rows]))
             if progress is not None:
                 progress.update(len(rows))
         out = np.empty((len(texts), parts[0].shape[1]), np.float32)
         out[order] = np.concatenate(parts)
         return out
 
-    def _tokens(self, texts: Sequence[str], **how: Any) -> Any:
-        texts = [self.prefix + text for text in texts]
-        return self.tokenizer(texts, truncation=True, max_length=self.max_length, **how)
-
     @torch.inference_mode()
-    def _embed(self, texts: Sequence[str]) -> np.ndarray:
+    def _embed(self, tokens: list[list[int]]) -> np.ndarray:
         # SigLIP was trained on texts padded to one length, and reads its last token
         fixed = self.network.config.model_type.startswith("siglip")
-        batch = self._tokens(
-            texts, padding="max_length" if fixed else True, return_tensors="pt"
+        batch = self.tokenizer.pad(
+            {"input_ids": tokens},
+            padding="max_length" if fixed else True,
+            max_length=self.max_length if fixed else None,
+            return_tensors="pt",
         ).to(self.network.device)
         if self.pooling == "projected":
             found = self.network.get_text_features(**batch)
@@ -168,19 +169,18 @@ def write(
     shape = (len(texts), encoder([]).shape[1])
     with (
         resumable_feature_writer(path, shape, provenance, digest(__name__)) as writer,
-        tqdm(total=len(texts), desc="text", unit="pair", mininterval=1) as progress,
+        tqdm(total=sum(map(len, texts)), desc="text", unit="text", mininterval=1) as progress,
     ):
-        progress.update(writer.done)
+        progress.update(sum(map(len, texts[: writer.done])))
         for first in range(writer.done, len(texts), _WINDOW):
             window = texts[first : first + _WINDOW]
-            block = encoder([text for group in window for text in group])
+            block = encoder([text for group in window for text in group], progress)
             counts = [len(group) for group in window]
             if max(counts) > 1:
                 starts = np.cumsum([0, *counts[:-1]])
                 block = np.add.reduceat(block, starts) / np.array(counts, np.float32)[:, None]
             writer.write(slice(first, first + len(window)), block)
             writer.keep(first + len(window))
-            progress.update(len(window))
     return facts
 
 
