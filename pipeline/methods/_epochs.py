@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
 from pipeline.errors import CollapseError
 from pipeline.files import whole
+from pipeline.methods._deep import equal_batches
 from pipeline.methods.base import Hasher
 from pipeline.sources import digest
 
@@ -27,10 +30,13 @@ Record = dict[str, Any]
 
 
 class HasState(Protocol):
-    """What modules and optimizers have in common."""
+    """What modules, optimizers and schedules have in common."""
 
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+Parts = Mapping[str, HasState]
 
 
 @dataclass
@@ -38,28 +44,50 @@ class Training:
     """What the coming epochs of a training depend on.
 
     hasher     whose parameters, code, ``checkpoint`` and ``report`` are used
-    parts      networks and optimizer by name
+    networks, optimizer   what is trained, and by what
     generator  of everything random
     data       the tensors that are trained on; they tell one training from another
     """
 
     hasher: Hasher
-    parts: Mapping[str, HasState]
+    networks: nn.Module
+    optimizer: Optimizer
     generator: torch.Generator
     data: Sequence[Tensor]
 
-    def run(self, epochs: int, epoch: Callable[[int], Record]) -> list[Record]:
-        """Call ``epoch(0)`` to ``epoch(epochs - 1)``; the records of all, those done before too.
+    def run(
+        self,
+        epochs: int,
+        steps: int,
+        step: Callable[[Tensor, float], Mapping[str, Tensor]],
+        watch: Callable[[], Record],
+    ) -> list[Record]:
+        """Train; the records of all epochs, those done before an interruption too.
 
-        A record's ``loss`` that is not finite ends the training with a CollapseError.
+        steps  mini-batches of an epoch, all of one size
+        step   updates the networks on these rows, and gives the terms of the loss; it is told the
+               share of the epochs that will be done after this one
+        watch  what else goes into an epoch's record, beside the means of the terms
+
+        All learning rates fall along half a cosine (Loshchilov and Hutter, ICLR 2017). A ``loss``
+        that is not finite ends the training with a CollapseError.
         """
+        schedule = LambdaLR(self.optimizer, lambda e: (1 + math.cos(math.pi * e / epochs)) / 2)
+        parts = {"networks": self.networks, "optimizer": self.optimizer, "schedule": schedule}
         checkpoint = self.hasher.checkpoint
-        history = self._resume(checkpoint) if checkpoint is not None and checkpoint.exists() else []
+        history: list[Record] = []
+        if checkpoint is not None and checkpoint.exists():
+            history = self._resume(checkpoint, parts)
         for record in history:
             self.hasher.report(**record)
         saved = time.monotonic()
         for index in tqdm(range(len(history), epochs), desc="epochs", mininterval=1, disable=None):
-            record = {"epoch": index + 1} | epoch(index)
+            sums: dict[str, Tensor] = {}
+            for rows in equal_batches(len(self.data[0]), steps, self.generator):
+                for name, value in step(rows, (index + 1) / epochs).items():
+                    sums[name] = sums.get(name, 0) + value
+            means = {name: float(value) / steps for name, value in sums.items()}
+            record = {"epoch": index + 1} | means | watch()
             if not math.isfinite(record["loss"]):
                 raise CollapseError(
                     f"the loss became {record['loss']} in epoch {index + 1}; "
@@ -67,17 +95,18 @@ class Training:
                 )
             history.append(record)
             self.hasher.report(**record)
+            schedule.step()
             if checkpoint is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                self._save(checkpoint, history)
+                self._save(checkpoint, parts, history)
                 saved = time.monotonic()
         return history
 
-    def _save(self, path: Path, history: list[Record]) -> None:
+    def _save(self, path: Path, parts: Parts, history: list[Record]) -> None:
         """Write a checkpoint; where none can be written the training goes on all the same."""
         state = {
             "of": self._identity(),
             "history": history,
-            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+            "parts": {name: part.state_dict() for name, part in parts.items()},
             "generator": self.generator.get_state(),
         }
         buffer = io.BytesIO()  # torch would call a full disk an error of its own
@@ -88,7 +117,7 @@ class Training:
         except OSError as error:
             log.warning("%s: no checkpoint could be written (%s)", path, error.strerror)
 
-    def _resume(self, path: Path) -> list[Record]:
+    def _resume(self, path: Path, parts: Parts) -> list[Record]:
         """The records of the checkpoint, whose state is taken over; none if it is another's."""
         try:
             with warnings.catch_warnings(action="ignore"):
@@ -98,7 +127,7 @@ class Training:
         if state["of"] != self._identity():
             log.warning("%s is not of this training; starting from the first epoch", path)
             return []
-        for name, part in self.parts.items():
+        for name, part in parts.items():
             part.load_state_dict(state["parts"][name])
         self.generator.set_state(state["generator"].cpu())
         log.info("going on after epoch %d from %s", len(state["history"]), path)

@@ -1,7 +1,7 @@
 """Do codes of one view find their partners in the other? A rank statistic that needs no label."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -51,6 +51,20 @@ def _ranks(nearness: np.ndarray) -> np.ndarray:
         for side in ("left", "right")
     )
     return ((below + upto - 1) / 2) / (n - 1)
+
+
+def watch(p: Sequence[Tensor]) -> dict[str, float]:
+    """What a training's record says of the held-out means p: ``partners`` and its error."""
+    found, error = rank(*((means > 0.5).cpu().numpy() for means in p))
+    return {"partners": found, "partners_error": error}
+
+
+def fault(p: Sequence[Tensor], history: Sequence[Mapping[str, float]]) -> str:
+    """What is wrong with codes of means p (n, bits) and these records of the training, or ''."""
+    constant = max(int(((means > 0.5).float().std(dim=0) == 0).sum()) for means in p)
+    if constant > p[0].shape[1] / 2:
+        return f"{constant} bits of a view are constant"
+    return silence([(record["partners"], record["partners_error"]) for record in history])
 
 
 def silence(ranks: Sequence[tuple[float, float]]) -> str:

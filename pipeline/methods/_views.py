@@ -1,4 +1,4 @@
-"""What the shallow methods ask of a view: centred rows, unit rows, signs, its rank."""
+"""What methods ask of a view: centred rows, unit rows, signs, its rank and spectrum."""
 
 import logging
 
@@ -59,6 +59,17 @@ def spectrum(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values, vectors = eigh(x @ x.T)
     kept = spanned(values)
     return values[kept], x.T @ vectors[:, kept] / np.sqrt(values[kept])
+
+
+def explainable(x: np.ndarray, bits: int) -> float:
+    """The most of the variance of ``x`` (n, d), of mean 0, that so many bits can explain.
+
+    The leading principal components are the best linear map to so many values, and the sign of a
+    Gaussian value explains 2 / pi of its variance.
+    """
+    x = x.astype(np.float64)
+    spectrum = eigvalsh(x @ x.T if len(x) < x.shape[1] else x.T @ x)
+    return float(2 / np.pi * spectrum[-bits:].sum() / spectrum.sum())
 
 
 def compact(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
@@ -18,7 +19,8 @@ from torch.nn.functional import softplus
 
 from pipeline.errors import CollapseError
 from pipeline.methods import _deep, _diagnosis, _partners
-from pipeline.methods._epochs import Record, Training
+from pipeline.methods._epochs import Training
+from pipeline.methods._views import explainable
 from pipeline.seeds import derive
 
 log = logging.getLogger(__name__)
@@ -78,18 +80,20 @@ class CMIMH(_deep.TwoNetHasher):
     def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
         kept, watching = _partners.held_out(len(x1), generator)
         x, watched = ([view[rows] for view in (x1, x2)] for rows in (kept, watching))
-        targets = self._targets(x)
-        unit = explainable(targets, self.bits)
+        some, targets = [view[:SAMPLE] for view in x], self._targets(x)
+        # I_intra counts in units of the error that so many bits can explain, mean over the views
+        unit = fmean(explainable(view[:SAMPLE].cpu().numpy(), self.bits) for view in targets)
         nets = Networks(self, [view.shape[1] for view in x], generator).to(x1.device)
-        nets.spread_logits([view[:SAMPLE] for view in x])
+        nets.spread_logits(some)
         optimizer = self._optimizer(nets, unit)
         steps = -(-len(kept) // self.batch_size)
         epochs = max(self.epochs, -(-self.min_steps // steps))
 
-        def step(rows: Tensor, warm: float) -> dict[str, Tensor]:
+        def step(rows: Tensor, progress: float) -> dict[str, Tensor]:
             batch, restored = ([view[rows] for view in views] for views in (x, targets))
             joint, seen = self._joint(batch), self._seen(batch, generator)
             terms = self.terms(nets, seen, restored, generator, joint)
+            warm = min(1.0, progress / self.gap_warmup) if self.gap_warmup else 1.0
             total = self.objective(terms, unit, warm)
             optimizer.zero_grad(set_to_none=True)
             total.backward()
@@ -97,26 +101,13 @@ class CMIMH(_deep.TwoNetHasher):
             optimizer.step()
             return {name: value.detach() for name, value in (terms | {"loss": total}).items()}
 
-        def epoch(index: int) -> Record:
-            for group in optimizer.param_groups:
-                group["lr"] = group["rate"] * (1 + math.cos(math.pi * index / epochs)) / 2
-            warm = min(1.0, (index + 1) / (self.gap_warmup * epochs)) if self.gap_warmup else 1.0
-            sums: dict[str, Tensor] = {}
-            for rows in _deep.equal_batches(len(kept), steps, generator):
-                sums = {k: sums.get(k, 0) + value for k, value in step(rows, warm).items()}
-            rank, error = _partners.rank(*((p > 0.5).cpu().numpy() for p in nets.means(watched)))
-            means = {name: float(value) / steps for name, value in sums.items()}
-            return means | {"partners": rank, "partners_error": error}
-
-        parts = {"networks": nets, "optimizer": optimizer}
-        self.history_ = Training(self, parts, generator, x).run(epochs, epoch)
+        training = Training(self, nets, optimizer, generator, x)
+        self.history_ = training.run(
+            epochs, steps, step, lambda: _partners.watch(nets.means(watched))
+        )
         nets.requires_grad_(False)
         self.critics_ = nets.critic
-        self.collapsed_ = self._fault(nets.means([view[:SAMPLE] for view in x]))
-        if self.collapsed_ and self.on_collapse == "raise":
-            raise CollapseError(self.collapsed_)
-        if self.collapsed_:
-            log.warning("%s", self.collapsed_)
+        self.collapsed_ = self._collapse(_partners.fault(nets.means(some), self.history_))
         return nets.encoder[0], nets.encoder[1]
 
     def objective(self, terms: dict[str, Tensor], unit: float, warm: float = 1.0) -> Tensor:
@@ -181,25 +172,26 @@ class CMIMH(_deep.TwoNetHasher):
             summed = decoder[-1].out_features * unit / (self.w_intra or 1)
             rates.append((decoder, self.lr_decoder * summed))
         groups = [
-            {"params": params, "lr": rate, "rate": rate}
+            {"params": params, "lr": rate}
             for net, base in rates
             for rate, params in _deep.rates_by_width(net, base).items()
         ]
         decay, momentum = self.weight_decay, self.momentum
         return torch.optim.SGD(groups, momentum=momentum, weight_decay=decay, fused=True)
 
-    def _fault(self, p: Sequence[Tensor]) -> str:
-        """What is wrong with the codes, given the means p of training rows; '' if nothing is."""
-        constant = max(int(((v > 0.5).float().std(dim=0) == 0).sum()) for v in p)
-        fault = _partners.silence([(r["partners"], r["partners_error"]) for r in self.history_])
-        if constant > self.bits / 2:
-            fault = f"{constant} bits of a view are constant"
+    def _collapse(self, fault: str) -> str:
+        """'' where there is no fault, else a CollapseError or, where asked for, a warning."""
         last = self.history_[-1]
-        return fault and (
+        found = fault and (
             f"the codes of {self.bits} bits collapsed: {fault}; mean |p - 1/2| is "
             f"{last['mean_abs']:.3f}, the bound {last['bound']:.3f} where {JSD_AT_CHANCE:.3f} is "
             "chance; a smaller w_gap or another lr is needed"
         )
+        if found and self.on_collapse == "raise":
+            raise CollapseError(found)
+        if found:
+            log.warning("%s", found)
+        return found
 
     def _means(self, view: int, x: np.ndarray) -> Tensor:
         """The Bernoulli means p (n, bits) of one view's features."""
@@ -307,19 +299,3 @@ def classifier_loss(d: nn.Module, p: Tensor, generator: torch.Generator) -> Tens
 def imbalance(p: Tensor) -> Tensor:
     """The sum over bits of abs(mean over the mini-batch of p - 1/2) (Eq. 13)."""
     return (p.mean(dim=0) - 0.5).abs().sum()
-
-
-@torch.no_grad()
-def explainable(views: Sequence[Tensor], bits: int) -> float:
-    """The most of its variance that so many bits can explain of a view; mean over the views.
-
-    views  (n, d) of mean 0. The leading principal components are the best linear map to so many
-    values, and the sign of a Gaussian value explains 2 / pi of its variance.
-    """
-    shares = []
-    for view in views:
-        some = view[:SAMPLE].double()
-        gram = some @ some.T if len(some) < some.shape[1] else some.T @ some
-        spectrum = torch.linalg.eigvalsh(gram)
-        shares.append(float(spectrum[-bits:].sum() / spectrum.sum()))
-    return 2 / math.pi * sum(shares) / len(shares)
