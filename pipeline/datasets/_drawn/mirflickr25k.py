@@ -1,6 +1,7 @@
 """MIR-Flickr25K's two archives with drawn images, and its real tags and labels where they are."""
 
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +56,12 @@ def draw(
 
 def _vectors(tags: list[list[str]], labels: np.ndarray) -> np.ndarray:
     """What every image shows: its labels, and half as loud the main topics of its tags."""
-    vocabulary = {tag: i for i, tag in enumerate(sorted({t for found in tags for t in found}))}
-    has = np.zeros((len(tags), len(vocabulary)), np.float32)
+    often = Counter(tag for found in tags for tag in set(found))
+    kept = sorted(tag for tag, count in often.items() if count >= min(20, len(tags) / 100))
+    column = {tag: i for i, tag in enumerate(kept)}
+    has = np.zeros((len(tags), len(column)), np.float32)
     for row, found in zip(has, tags, strict=True):
-        row[[vocabulary[tag] for tag in found]] = 1
-    has = has[:, has.sum(axis=0) >= min(20, len(tags) / 100)]
+        row[[column[tag] for tag in found if tag in column]] = 1
     rare = np.log(len(has) / (has.sum(axis=0) + 1))
     topics = TruncatedSVD(min(SHOWN, has.shape[1] - 1), random_state=0).fit_transform(has * rare)
     return subject((labels, 1.0), (topics, 0.5))
