@@ -17,8 +17,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from benchmarks.measure import Figure, medians, memory_of, show
+from pipeline.devices import pick_device, threads
 from pipeline.features.decode import crop
-from pipeline.features.devices import pick_device, threads
 from pipeline.features.encode import write_features
 from pipeline.features.images import _encode, _Images
 from pipeline.features.kinds.backbone import BACKBONES, Encoder, create

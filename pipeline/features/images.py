@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
+from pipeline.devices import THREADS, pick_device, threads
 from pipeline.errors import InputError
 from pipeline.features.decode import ImageFiles, open_rgb, read_file, to_rgb
-from pipeline.features.devices import THREADS, pick_device, threads
 from pipeline.sources import digest
 from pipeline.store import Pairs, Provenance, ResumableWriter, resumable_feature_writer
 

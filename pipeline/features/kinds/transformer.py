@@ -21,10 +21,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from pipeline.devices import THREADS, pick_device, threads
 from pipeline.errors import InputError
 from pipeline.features._hub import model_folder, unusable
 from pipeline.features.captions import texts_of
-from pipeline.features.devices import THREADS, pick_device, threads
 from pipeline.features.images import check_digest, digest_of
 from pipeline.features.kinds import defaults_of
 from pipeline.seeds import derive
