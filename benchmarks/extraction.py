@@ -32,7 +32,8 @@ def pairs_of(folder: Path, count: int) -> Pairs:
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.jpg"))
     if not names:
         raise SystemExit(f"{folder}: holds no *.jpg")
-    images = [names[number % len(names)] for number in range(count)]
+    # every repetition by a path of its own, for an image is encoded once
+    images = ["./" * (number // len(names)) + names[number % len(names)] for number in range(count)]
     ids = [str(number) for number in range(count)]
     return Pairs(ids, np.ones((count, 1), np.uint8), ["any"], images, str(folder))
 

@@ -119,6 +119,8 @@ def write_image_features(
 ) -> dict[str, Any]:
     """Write the features (n, d) of the pairs' images; after a kill, those that are not yet kept.
 
+    An image of several pairs (one for each of its captions) is encoded once.
+
     create           gives the encoder
     mixed_precision  autocast on a GPU, which moves a feature by less than 1 % of its vector's
                      length
@@ -127,29 +129,30 @@ def write_image_features(
     more than the share ``max_undecodable`` of those asked for, or all of them. Returns the facts
     that ``reopen`` needs.
     """
-    references = _references(pairs)
+    references, numbers = _references(pairs)
     target = pick_device(device)
     encoder = create()
     facts = {"weights": digest_of(encoder)}
     encoder = encoder.to(target)
     images = _Images(pairs.image_root, references, encoder.prepare)
     lost = _Lost(len(references), max_undecodable, pairs.image_root)
-    shape = (len(references), encoder.dimensions)
+    shape = (len(numbers), encoder.dimensions)
     shard = -(-_SHARD // batch_size) * batch_size  # the same batches with and without a kill
     with (
         resumable_feature_writer(path, shape, provenance, digest(__name__)) as writer,
-        _behind(writer, shard) as write,
+        _behind(writer, numbers, shard) as write,
     ):
-        for row in writer.missing():
-            lost.note([references[row]], [images[row][1] or "so an earlier attempt found"])
+        for i in np.unique(numbers[writer.missing()]):
+            lost.note([references[i]], [images[i][1] or "so an earlier attempt found"])
+        done = len(np.unique(numbers[: writer.done]))
         loader = DataLoader(
-            Subset(images, range(writer.done, len(images))),
+            Subset(images, range(done, len(images))),
             batch_size,
             num_workers=workers,
             timeout=_STALLED if workers else 0,
             pin_memory=target.type == "cuda",
         )
-        for first, (pixels, faults) in _batches(loader, writer.done):
+        for first, (pixels, faults) in _batches(loader, done):
             valid = lost.note(references[first : first + len(faults)], faults)
             write(
                 first,
@@ -160,8 +163,11 @@ def write_image_features(
     return facts
 
 
-def _references(pairs: Pairs) -> list[str]:
-    references = list(pairs.images)
+def _references(pairs: Pairs) -> tuple[list[str], np.ndarray]:
+    """The images, each once, by their first rows; and int (n,), which of them a row's is."""
+    known: dict[str, int] = {}
+    numbers = np.array([known.setdefault(name, len(known)) for name in pairs.images], np.int64)
+    references = list(known)
     if not references:
         raise InputError("no image features can be taken: the data set has no images")
     if not Path(pairs.image_root).is_dir():
@@ -169,7 +175,7 @@ def _references(pairs: Pairs) -> list[str]:
             f"no image can be read: they are expected in the folder {pairs.image_root}, "
             f"which is not there (the first one as {references[0]!r})"
         )
-    return references
+    return references, numbers
 
 
 class _Images(Dataset):
@@ -200,7 +206,7 @@ class _Images(Dataset):
 
 
 def _batches(loader: DataLoader, done: int) -> Iterator[tuple[int, tuple[Tensor, list[str]]]]:
-    """First row and content of each batch, the rows before ``done`` being there already."""
+    """First image and content of each batch, the images before ``done`` being there already."""
     if done:
         log.info("going on after %d images that an earlier attempt has kept", done)
     total = done + len(loader.dataset)
@@ -273,16 +279,28 @@ class _Lost:
 
 
 @contextmanager
-def _behind(writer: ResumableWriter, shard: int) -> Iterator:
-    """A write that happens in a thread, while the caller goes on with the next batch."""
+def _behind(writer: ResumableWriter, numbers: np.ndarray, shard: int) -> Iterator:
+    """A write that happens in a thread, while the caller goes on with the next batch.
+
+    numbers  of each row's image; with a batch of images go all rows up to the next new image
+    """
+    firsts = np.unique(numbers, return_index=True)[1]
+    ends = np.append(firsts, len(numbers))
     pending: Future | None = None
 
     def store(first: int, features: Tensor, valid: Tensor) -> None:
         end = first + len(features)
-        block = torch.where(valid[:, None], features.cpu(), 0.0)
-        writer.write(slice(first, end), block.numpy(), valid.numpy())
+        block = torch.where(valid[:, None], features.cpu(), 0.0).numpy()
+        for start in range(ends[first], ends[end], _SHARD):
+            rows = slice(start, min(start + _SHARD, ends[end]))
+            own = numbers[rows] - first
+            earlier = own < 0
+            found, marks = block[own.clip(0)], valid.numpy()[own.clip(0)]
+            if earlier.any():
+                found[earlier], marks[earlier] = writer.rows(firsts[numbers[rows][earlier]])
+            writer.write(rows, found, marks)
         if end % shard == 0:
-            writer.keep(end)
+            writer.keep(int(ends[end]))
 
     def write(first: int, features: Tensor, valid: Tensor) -> None:
         nonlocal pending

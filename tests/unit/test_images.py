@@ -484,6 +484,52 @@ def test_nothing_is_kept_of_an_extraction_that_had_too_many_unreadable_images(
     assert features_of(tmp_path / "f.h5")[1].sum() == 11
 
 
+class Corners(images.ImageEncoder):
+    """The first pixels of an image; it notes the sizes of its batches, and may fail at one."""
+
+    def __init__(self, fails_at=None):
+        super().__init__(6)
+        self.batches, self.fails_at = [], fails_at
+
+    def prepare(self, image):
+        return np.asarray(image)[0, :2].astype(np.float32)
+
+    def forward(self, pixels):
+        if len(self.batches) == self.fails_at:
+            raise OSError("no more")
+        self.batches.append(len(pixels))
+        return pixels.flatten(1)
+
+
+def test_an_image_of_several_pairs_is_encoded_once_and_a_kill_changes_no_byte(
+    folder, tmp_path, monkeypatch, caplog
+):
+    """Captions of an image in a row, as in Karpathy's files, and scattered, as in tables."""
+    monkeypatch.setattr(images, "_SHARD", 4)
+    (folder / "1.jpg").write_bytes(b"")
+    order = [0, 0, 0, 1, 1, 2, 2, 3, 0, 4, 5, 1, 5, 5, 6, 7, 3, 8, 9, 0, 9, 0]
+    pairs = pairs_of(folder, [f"{i}.jpg" for i in order])
+    options = {"provenance": MADE, **SHARDED, "device": "cpu", "max_undecodable": 0.1}
+    encoder = Corners()
+    images.write_image_features(pairs, lambda: encoder, path=tmp_path / "a.h5", **options)
+    assert encoder.batches == [2] * 5
+    assert "1 of 10 images cannot be read" in caplog.text
+    found, valid = features_of(tmp_path / "a.h5")
+    assert valid.tolist() == [i != 1 for i in order]
+    for row, i in enumerate(order):
+        data = (folder / f"{i}.jpg").read_bytes()
+        expected = np.asarray(decode.open_rgb(data))[0, :2].ravel() if data else np.zeros(6)
+        np.testing.assert_array_equal(found[row], expected)
+    with pytest.raises(OSError, match="no more"):
+        images.write_image_features(
+            pairs, lambda: Corners(fails_at=3), path=tmp_path / "b.h5", **options
+        )
+    rest = Corners()
+    images.write_image_features(pairs, lambda: rest, path=tmp_path / "b.h5", **options)
+    assert rest.batches == [2] * 3
+    assert (tmp_path / "b.h5").read_bytes() == (tmp_path / "a.h5").read_bytes()
+
+
 def test_features_do_not_depend_on_the_number_of_threads(folder, tmp_path):
     """Mini-batches of a few images are cut otherwise on one thread than on two."""
     pairs = pairs_of(folder, [f"{i}.jpg" for i in range(12)])
@@ -582,7 +628,11 @@ class Thumbnail(torch.nn.Module):
 def test_memory_stays_flat_over_twenty_thousand_images(folder, tmp_path, monkeypatch):
     encoder = Thumbnail()
     monkeypatch.setattr(backbone, "create", lambda *, backbone: encoder)
-    pairs = pairs_of(folder, [f"{i % 12}.jpg" for i in range(20_000)])
+    names = [f"many/{i}.jpg" for i in range(20_000)]
+    (folder / "many").mkdir()
+    for i, name in enumerate(names):
+        (folder / name).hardlink_to(folder / f"{i % 12}.jpg")
+    pairs = pairs_of(folder, names)
     write_images(pairs, tmp_path / "f.h5", MADE, backbone="alexnet", workers=1, device="cpu")
     early, late = max(encoder.memory[:60]), max(encoder.memory[-60:])
     assert len(encoder.memory) > 300
