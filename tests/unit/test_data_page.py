@@ -137,6 +137,7 @@ ONE_BASED = {"query": np.arange(10) + 1, "train": np.arange(20, N) + 1,
 MAKERS = {
     "arrays `image`": savez("mine.npz", **PLAIN, train=TRAIN),
     "the same as one file": one_file_an_array,
+    "these, or others": savemat("struct.mat", {"data": PLAIN | {"split": cells(SPLIT)}}),
     "`XAll`": savemat("all.mat", ALL),
     "`IAll`": four_files,
     "`images` (pixels)": lambda folder: matlab73.save(
