@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from pipeline.devices import THREADS, pick_device, threads
 from pipeline.errors import InputError
+from pipeline.features.batches import by_halves, precision
 from pipeline.features.decode import ImageFiles, open_rgb, read_file, to_rgb
 from pipeline.sources import digest
 from pipeline.store import Pairs, Provenance, ResumableWriter, resumable_feature_writer
@@ -52,7 +53,7 @@ def reopen(
     *,
     device: str = "auto",
     batch_size: int = 64,
-    mixed_precision: bool = False,
+    mixed_precision: bool | str = False,
 ) -> Callable[[Sequence[Any]], np.ndarray]:
     """A function from images (paths, bytes or Pillow's) to their features (n, d).
 
@@ -114,7 +115,7 @@ def write_image_features(
     batch_size: int = 64,
     workers: int = 1,
     device: str = "auto",
-    mixed_precision: bool = False,
+    mixed_precision: bool | str = False,
     max_undecodable: float = 0.01,
 ) -> dict[str, Any]:
     """Write the features (n, d) of the pairs' images; after a kill, those that are not yet kept.
@@ -122,8 +123,8 @@ def write_image_features(
     An image of several pairs (one for each of its captions) is encoded once.
 
     create           gives the encoder
-    mixed_precision  autocast on a GPU, which moves a feature by less than 1 % of its vector's
-                     length
+    mixed_precision  'float16' (or True) or 'bfloat16' on a GPU; float16 moves a feature by less
+                     than 1 % of its vector's length
 
     Images that cannot be read are logged and their rows left invalid; InputError where they are
     more than the share ``max_undecodable`` of those asked for, or all of them. Returns the facts
@@ -228,18 +229,10 @@ def _next(batches: Iterator[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[str
 
 
 @torch.inference_mode()
-def _encode(encoder: ImageEncoder, pixels: Tensor, mixed_precision: bool) -> Tensor:
-    """The features of a batch; by halves where the memory of a GPU does not hold it whole."""
-    mixed = mixed_precision and pixels.is_cuda
-    try:
-        with torch.autocast(pixels.device.type, torch.float16, enabled=mixed):
-            return encoder(pixels)
-    except torch.OutOfMemoryError:
-        if len(pixels) == 1:
-            raise InputError("the GPU's memory does not hold one image; use device: cpu") from None
-    torch.cuda.empty_cache()
-    halves = pixels.split(-(-len(pixels) // 2))
-    return torch.cat([_encode(encoder, half, mixed_precision) for half in halves])
+def _encode(encoder: ImageEncoder, pixels: Tensor, mixed_precision: bool | str) -> Tensor:
+    """The features of a batch."""
+    with precision(pixels.device, mixed_precision):
+        return by_halves(encoder, pixels, "image")
 
 
 class _Lost:

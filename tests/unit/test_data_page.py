@@ -155,6 +155,7 @@ MAKERS = {
     "another paper's lists": published,
     "the `split.csv`": our_table,
     "a folder of pictures": folder_of_pictures,
+    "the same to be seen by CLIP": folder_of_pictures,
     "Flickr30k": lambda folder: karpathy(
         folder, "dataset_flickr30k.json", "flickr30k-images", "10{i}.jpg"
     ),
