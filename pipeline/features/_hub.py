@@ -14,6 +14,9 @@ from pipeline.errors import InputError
 #: no code and no pickle is ever taken from a model's repository
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 _PACKAGE = "package:"
+#: of transformers' loaders: nothing from the net, no code of the model's own; unless told so they
+#: ask at the terminal whether to run that
+ONLY_FILES = {"local_files_only": True, "trust_remote_code": False}
 
 
 def model_folder(model: str, revision: str | None) -> Path:

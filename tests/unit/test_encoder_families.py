@@ -1,8 +1,10 @@
 """Encoders of every family, small and with random weights, saved by their own library."""
 
 import io
+import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,6 +209,19 @@ def test_weights_of_the_hub_that_are_no_safetensors_are_refused(tmp_path, monkey
     monkeypatch.setattr(_hub, "snapshot_download", lambda *a, **k: str(tmp_path))
     with pytest.raises(InputError, match=r"m/n, revision abc, has no .*safetensors.*as `model`$"):
         _hub.model_folder("m/n", "abc")
+
+
+@pytest.mark.parametrize(("view", "kind"), [("image", "image_tower"), ("text", "transformer")])
+def test_code_in_a_model_s_folder_is_never_run(clip, pairs, tmp_path, monkeypatch, view, kind):
+    folder = Path(clip)
+    config = json.loads((folder / "config.json").read_text())
+    own = {"AutoConfig": "own.Config", "AutoModel": "own.Model"}
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "own", "auto_map": own}))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.setattr("builtins.input", lambda *a: pytest.fail("it asks"))
+    with pytest.raises(InputError, match="holds no usable"):
+        write_features(pairs, view, tmp_path / "f.h5", Provenance("t"), kind=kind, model=clip)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_prefix_is_read_with_the_text(pairs, tmp_path):

@@ -1,6 +1,7 @@
 """Images become features: decoding whatever is there, backbones, weights, kills."""
 
 import gc
+import hashlib
 import io
 import json
 import logging
@@ -23,6 +24,7 @@ import torch
 from PIL import Image
 from torchvision.models import AlexNet_Weights, get_model
 
+from pipeline import devices
 from pipeline.errors import InputError
 from pipeline.features import decode, images
 from pipeline.features.encode import write_features
@@ -244,6 +246,29 @@ def test_fc7_equals_a_plain_forward_with_a_hook(name, fc7, layer):
     assert features.shape == (2, 4096)
     assert (seen[0] < 0).any()
     torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_pixels_that_the_paper_s_networks_take_are_those_that_were_frozen():
+    found = hashlib.sha256()
+    for number, size in enumerate([(640, 427), (333, 500), (1500, 900), (90, 40)]):
+        found.update(decode.decode(encoded(picture(size, seed=number), "JPEG", quality=90)))
+    assert found.hexdigest() == "45340a659e86efe33a6ffc3f0d12fbaf97421b41197e7ee4981e9034897012ce"
+
+
+def test_the_paper_s_default_features_are_byte_for_byte_the_plain_network_s(folder, tmp_path):
+    """AlexNet's FC7 by torchvision alone, on the pixels above."""
+    entry = {"backbone": "alexnet", "weights": "untrained", "layer": "fc7", "device": "cpu"}
+    pairs = pairs_of(folder, [f"{i}.jpg" for i in range(12)])
+    write_images(pairs, tmp_path / "f.h5", MADE, **entry, workers=0)
+    pixels = np.stack([decode.decode((folder / name).read_bytes()) for name in pairs.images])
+    mean, std = (torch.tensor(v)[:, None, None] for v in (backbone.MEAN, backbone.STD))
+    plain = backbone._untrained("alexnet", 0).eval().to(memory_format=torch.channels_last)
+    with torch.inference_mode(), devices.threads(devices.THREADS):
+        batch = ((torch.from_numpy(pixels).float() / 255 - mean) / std).contiguous(
+            memory_format=torch.channels_last
+        )
+        expected = plain.classifier[:6](plain.avgpool(plain.features(batch)).flatten(1))
+    np.testing.assert_array_equal(features_of(tmp_path / "f.h5")[0], expected)
 
 
 def test_untrained_weights_are_determined_by_the_seed_alone():

@@ -17,6 +17,7 @@ from PIL import Image
 
 from pipeline import datasets, store
 from pipeline.errors import InputError
+from pipeline.evaluation import evaluate
 from pipeline.features.kinds.given import write as write_given_features
 
 N, QUERIES = 24, 6
@@ -120,6 +121,27 @@ def test_arrays_without_a_name_have_that_of_their_file(tmp_path):
     scipy.sparse.save_npz(tmp_path / "text.npz", scipy.sparse.csr_matrix(TEXT))
     np.savez(tmp_path / "rest.npz", labels=LABELS, split=WORDS, train=TRAIN)
     same(load(tmp_path, ["image.npy", "text.npz", "rest.npz"]), tmp_path)
+
+
+def score(pairs, folder):
+    """mAP of the signs of the image features, the queries of the pairs against their database."""
+    codes = features(pairs, "image", folder) > 0
+    parts = np.array(pairs.partition)
+    query, database = parts == "query", np.isin(parts, ("database", "train"))
+    return evaluate(
+        codes[query], codes[database], pairs.labels[query], pairs.labels[database], k=10
+    ).map
+
+
+def test_every_layout_leads_to_the_metrics_of_the_plain_arrays(tmp_path):
+    parts = {"db": slice(QUERIES, N), "te": slice(QUERIES), "tr": np.flatnonzero(TRAIN)[::-1]}
+    layouts = WHOLE | {"halves": halves(parts)}
+    scores = {
+        name: score(load(tmp_path, save(tmp_path / f"{i}.npz", arrays)), tmp_path)
+        for i, (name, arrays) in enumerate(layouts.items())
+    }
+    assert 0 < scores["plain"] < 1
+    assert scores == pytest.approx(dict.fromkeys(scores, scores["plain"]))
 
 
 @pytest.mark.parametrize("form", [".mat", ".v73"])

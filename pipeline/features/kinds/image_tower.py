@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import AutoImageProcessor, AutoModel, BaseImageProcessor, PreTrainedModel
 
 from pipeline.errors import InputError
-from pipeline.features._hub import model_folder, unusable
+from pipeline.features._hub import ONLY_FILES, model_folder, unusable
 from pipeline.features.images import ImageEncoder
 
 POOLINGS = ("pooler", "cls", "mean", "projected")
@@ -64,8 +64,8 @@ def create(
         raise InputError(f"no pooling is named {pooling!r}; there are {', '.join(POOLINGS)}")
     folder = model_folder(model, revision)
     with unusable(folder, "image encoder"):
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        network = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        processor = AutoImageProcessor.from_pretrained(folder, **ONLY_FILES)
+        network = AutoModel.from_pretrained(folder, **ONLY_FILES, dtype=torch.float32)
         if pooling == "projected" and not hasattr(network, "get_image_features"):
             raise ValueError("it projects into no space of images and texts")
         return Tower(network, processor, pooling, normalize)

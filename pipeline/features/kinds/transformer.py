@@ -23,7 +23,7 @@ from transformers import (
 
 from pipeline.devices import THREADS, pick_device, threads
 from pipeline.errors import InputError
-from pipeline.features._hub import model_folder, unusable
+from pipeline.features._hub import ONLY_FILES, model_folder, unusable
 from pipeline.features.batches import by_halves, precision
 from pipeline.features.captions import texts_of
 from pipeline.features.images import check_digest, digest_of
@@ -229,8 +229,8 @@ def trained(
     """
     folder = model_folder(model, revision)
     with unusable(folder, "text encoder"):
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        network = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **ONLY_FILES)
+        network = AutoModel.from_pretrained(folder, **ONLY_FILES, dtype=torch.float32)
     return tokenizer, network.eval()
 
 
