@@ -22,7 +22,7 @@ from tqdm import tqdm
 from pipeline.devices import THREADS, pick_device, threads
 from pipeline.errors import InputError
 from pipeline.features.batches import by_halves, precision
-from pipeline.features.decode import ImageFiles, open_rgb, read_file, to_rgb
+from pipeline.features.decode import RESIZED, ImageFiles, open_rgb, read_file, to_rgb
 from pipeline.sources import digest
 from pipeline.store import Pairs, Provenance, ResumableWriter, resumable_feature_writer
 
@@ -36,11 +36,14 @@ _SHARD = 1024  # images: no more than these are lost to a kill
 
 
 class ImageEncoder(nn.Module, ABC):
-    """A network in evaluation mode from prepared images to features, float32 (n, dimensions)."""
+    """A network in evaluation mode from prepared images to features, float32 (n, dimensions).
 
-    def __init__(self, dimensions: int) -> None:
+    resized  the shorter side, in pixels, to which ``prepare`` resizes an image
+    """
+
+    def __init__(self, dimensions: int, resized: int = RESIZED) -> None:
         super().__init__()
-        self.dimensions = dimensions
+        self.dimensions, self.resized = dimensions, resized
 
     @abstractmethod
     def prepare(self, image: Image) -> np.ndarray:
@@ -54,6 +57,7 @@ def reopen(
     device: str = "auto",
     batch_size: int = 64,
     mixed_precision: bool | str = False,
+    reduced_decode: bool = False,
 ) -> Callable[[Sequence[Any]], np.ndarray]:
     """A function from images (paths, bytes or Pillow's) to their features (n, d).
 
@@ -65,11 +69,13 @@ def reopen(
     target = pick_device(device)
     encoder = encoder.to(target)
 
+    least = encoder.resized if reduced_decode else 0
+
     @threads(THREADS)
     def encode(images: Sequence[Any]) -> np.ndarray:
         parts = [np.empty((0, encoder.dimensions), np.float32)]
         for first in tqdm(range(0, len(images), batch_size), desc="images", disable=None):
-            rows = [encoder.prepare(_opened(x)) for x in images[first : first + batch_size]]
+            rows = [encoder.prepare(_opened(x, least)) for x in images[first : first + batch_size]]
             pixels = torch.from_numpy(np.stack(rows)).to(target)
             parts.append(_encode(encoder, pixels, mixed_precision).cpu().numpy())
         return np.concatenate(parts)
@@ -94,11 +100,11 @@ def check_digest(facts: Mapping[str, Any], network: nn.Module) -> None:
         )
 
 
-def _opened(image: Any) -> Image:
+def _opened(image: Any, least: int) -> Image:
     if isinstance(image, Image):
         return to_rgb(image)
     try:
-        return open_rgb(image if isinstance(image, bytes) else read_file(Path(image)))
+        return open_rgb(image if isinstance(image, bytes) else read_file(Path(image)), least)
     except Exception as error:  # decoders fail in every way there is; the file is at fault
         name = "an image" if isinstance(image, bytes) else str(image)
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -116,6 +122,7 @@ def write_image_features(
     workers: int = 1,
     device: str = "auto",
     mixed_precision: bool | str = False,
+    reduced_decode: bool = False,
     max_undecodable: float = 0.01,
 ) -> dict[str, Any]:
     """Write the features (n, d) of the pairs' images; after a kill, those that are not yet kept.
@@ -125,6 +132,8 @@ def write_image_features(
     create           gives the encoder
     mixed_precision  'float16' (or True) or 'bfloat16' on a GPU; float16 moves a feature by less
                      than 1 % of its vector's length
+    reduced_decode   decode a large JPEG at 1/2, 1/4 or 1/8 of its size, never below the size that
+                     the encoder resizes it to: faster, and other last bits
 
     Images that cannot be read are logged and their rows left invalid; InputError where they are
     more than the share ``max_undecodable`` of those asked for, or all of them. Returns the facts
@@ -135,7 +144,8 @@ def write_image_features(
     encoder = create()
     facts = {"weights": digest_of(encoder)}
     encoder = encoder.to(target)
-    images = _Images(pairs.image_root, references, encoder.prepare)
+    least = encoder.resized if reduced_decode else 0
+    images = _Images(pairs.image_root, references, encoder.prepare, least)
     lost = _Lost(len(references), max_undecodable, pairs.image_root)
     shape = (len(numbers), encoder.dimensions)
     shard = -(-_SHARD // batch_size) * batch_size  # the same batches with and without a kill
@@ -180,19 +190,27 @@ def _references(pairs: Pairs) -> tuple[list[str], np.ndarray]:
 
 
 class _Images(Dataset):
-    """Per image its array as ``prepare`` gives it, and '' or why it could not be had."""
+    """Per image its array as ``prepare`` gives it, and '' or why it could not be had.
+
+    least  as of ``open_rgb``
+    """
 
     def __init__(
-        self, root: str, references: Sequence[str], prepare: Callable[[Image], np.ndarray]
+        self,
+        root: str,
+        references: Sequence[str],
+        prepare: Callable[[Image], np.ndarray],
+        least: int = 0,
     ) -> None:
         self._files, self._references, self._prepare = ImageFiles(root), references, prepare
+        self._least = least
 
     def __len__(self) -> int:
         return len(self._references)
 
     def __getitem__(self, index: int) -> tuple[Tensor, str]:
         try:
-            image = open_rgb(self._files.read(self._references[index]))
+            image = open_rgb(self._files.read(self._references[index]), self._least)
             return torch.from_numpy(self._prepare(image)), ""
         except Exception as error:  # decoders fail in every way there is; the file is at fault
             fault = " ".join(str(error).split()) or type(error).__name__

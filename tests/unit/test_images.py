@@ -23,6 +23,7 @@ import pytest
 import torch
 from PIL import Image
 from torchvision.models import AlexNet_Weights, get_model
+from torchvision.transforms import v2
 
 from pipeline import devices
 from pipeline.errors import InputError
@@ -255,19 +256,22 @@ def test_the_pixels_that_the_paper_s_networks_take_are_those_that_were_frozen():
     assert found.hexdigest() == "45340a659e86efe33a6ffc3f0d12fbaf97421b41197e7ee4981e9034897012ce"
 
 
-def test_the_paper_s_default_features_are_byte_for_byte_the_plain_network_s(folder, tmp_path):
+def test_the_paper_s_default_features_are_byte_for_byte_the_plain_network_s(
+    folder, tmp_path, monkeypatch
+):
     """AlexNet's FC7 by torchvision alone, on the pixels above."""
+    plain = backbone._untrained("alexnet", 0).eval()
+    head = plain.classifier[:6]
+    monkeypatch.setattr(backbone, "_untrained", lambda *_: plain)
     entry = {"backbone": "alexnet", "weights": "untrained", "layer": "fc7", "device": "cpu"}
     pairs = pairs_of(folder, [f"{i}.jpg" for i in range(12)])
     write_images(pairs, tmp_path / "f.h5", MADE, **entry, workers=0)
     pixels = np.stack([decode.decode((folder / name).read_bytes()) for name in pairs.images])
     mean, std = (torch.tensor(v)[:, None, None] for v in (backbone.MEAN, backbone.STD))
-    plain = backbone._untrained("alexnet", 0).eval().to(memory_format=torch.channels_last)
     with torch.inference_mode(), devices.threads(devices.THREADS):
-        batch = ((torch.from_numpy(pixels).float() / 255 - mean) / std).contiguous(
-            memory_format=torch.channels_last
-        )
-        expected = plain.classifier[:6](plain.avgpool(plain.features(batch)).flatten(1))
+        batch = v2.functional.to_dtype(torch.from_numpy(pixels), torch.float32, scale=True)
+        batch = batch.sub(mean).div(std).contiguous(memory_format=torch.channels_last)
+        expected = head(plain.avgpool(plain.features(batch)).flatten(1))
     np.testing.assert_array_equal(features_of(tmp_path / "f.h5")[0], expected)
 
 
@@ -507,6 +511,38 @@ def test_nothing_is_kept_of_an_extraction_that_had_too_many_unreadable_images(
     (folder / "1.jpg").write_bytes(data)
     write_images(sharded, tmp_path / "f.h5", MADE, **options)
     assert features_of(tmp_path / "f.h5")[1].sum() == 11
+
+
+class Sizes(images.ImageEncoder):
+    """Width and height of what was decoded."""
+
+    def prepare(self, image):
+        return np.array(image.size, np.float32)
+
+    def forward(self, sizes):
+        return sizes
+
+
+def test_large_jpegs_are_decoded_smaller_where_asked_for_and_never_below_what_is_resized_to(
+    folder, tmp_path
+):
+    """A JPEG can be decoded at 1/2, 1/4 and 1/8; other files, and small ones, stay whole."""
+    sizes = {"a.jpg": (1100, 800), "b.jpg": (511, 900), "c.png": (1100, 800), "d.jpg": (2048, 2049)}
+    for name, size in sizes.items():
+        data = encoded(constant("RGB", (9, 8, 7), size), "PNG" if "png" in name else "JPEG")
+        (folder / name).write_bytes(data)
+    smaller = [[550, 400], [511, 900], [1100, 800], [256, 257]]
+    pairs, made = pairs_of(folder, list(sizes)), {"provenance": MADE, "workers": 0, "device": "cpu"}
+    for name, expected, options in (
+        ("whole", list(map(list, sizes.values())), {}),
+        ("reduced", smaller, {"reduced_decode": True}),
+    ):
+        path = tmp_path / f"{name}.h5"
+        facts = images.write_image_features(pairs, lambda: Sizes(2), path=path, **made, **options)
+        assert features_of(path)[0].tolist() == expected
+        encode = images.reopen(lambda: Sizes(2), facts, device="cpu", **options)
+        assert encode([folder / name for name in sizes]).tolist() == expected
+    assert decode.open_rgb((folder / "a.jpg").read_bytes(), 401).size == (1100, 800)
 
 
 class Corners(images.ImageEncoder):

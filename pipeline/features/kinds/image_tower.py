@@ -1,5 +1,7 @@
 """Image encoders of ``transformers``: ViT, DINOv2, ConvNeXt, the image towers of CLIP, SigLIP."""
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from transformers import AutoImageProcessor, AutoModel, BaseImageProcessor, PreT
 
 from pipeline.errors import InputError
 from pipeline.features._hub import ONLY_FILES, model_folder, unusable
+from pipeline.features.decode import RESIZED
 from pipeline.features.images import ImageEncoder
 
 POOLINGS = ("pooler", "cls", "mean", "projected")
@@ -24,7 +27,9 @@ class Tower(ImageEncoder):
     def __init__(
         self, network: PreTrainedModel, processor: BaseImageProcessor, pooling: str, normalize: bool
     ) -> None:
-        super().__init__(0)
+        sides = [side for side in dict(processor.size).values() if side]  # one number, or two
+        cropped = getattr(processor, "crop_pct", None) or 1  # ConvNeXt's resizes to more than that
+        super().__init__(0, math.ceil(max(sides, default=RESIZED) / cropped))
         self.network, self._processor = network, processor
         self._pooling, self._normalize = pooling, normalize
         self.eval().requires_grad_(False)
