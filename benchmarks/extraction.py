@@ -17,8 +17,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from benchmarks.measure import Figure, medians, memory_of, show
+from pipeline.devices import pick_device, threads
 from pipeline.features.decode import crop
-from pipeline.features.devices import pick_device, threads
 from pipeline.features.encode import write_features
 from pipeline.features.images import _encode, _Images
 from pipeline.features.kinds.backbone import BACKBONES, Encoder, create
@@ -32,7 +32,8 @@ def pairs_of(folder: Path, count: int) -> Pairs:
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.jpg"))
     if not names:
         raise SystemExit(f"{folder}: holds no *.jpg")
-    images = [names[number % len(names)] for number in range(count)]
+    # every repetition by a path of its own, for an image is encoded once
+    images = ["./" * (number // len(names)) + names[number % len(names)] for number in range(count)]
     ids = [str(number) for number in range(count)]
     return Pairs(ids, np.ones((count, 1), np.uint8), ["any"], images, str(folder))
 

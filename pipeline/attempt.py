@@ -35,7 +35,8 @@ ENCODERS = {
 class Wish:
     """What is to be tried: ``data`` by ``methods`` at ``bits``, all into the folder ``out``.
 
-    features  encoders as IMAGE+TEXT, by their names in the config; '' for those of ``ENCODERS``
+    features  an entry of the config's features, or encoders as IMAGE+TEXT, by their names there;
+              '' for those of ``ENCODERS``
     """
 
     data: Path
@@ -87,14 +88,16 @@ def overlay_of(wish: Wish, entry: dict[str, Any], pairs: Pairs) -> dict[str, Any
         )
     labelled = bool(pairs.labels.shape[1] and pairs.labels.any())
     out = wish.out.resolve()
+    known = entry["kind"] != "features" and wish.features and "+" not in wish.features
+    name = wish.features if known else "mine"
     return {
         "artefacts": str(out / "artefacts"),
         "results": str(out / "results"),
         "seeds": list(range(wish.seeds)),
         "device": wish.device,
-        "datasets": {"mine": {**entry, "features": "mine", "split": "mine"}},
+        "datasets": {"mine": {**entry, "features": name, "split": "mine"}},
         "encoders": {name: dict(options) for name, options in ENCODERS.items()},
-        "features": {"mine": _features(wish, entry, pairs)},
+        "features": {} if known else {"mine": _features(wish, entry, pairs)},
         "splits": {
             "mine": {
                 "query": "given" if given else max(5, count // 5),
@@ -142,7 +145,7 @@ def _features(wish: Wish, entry: dict[str, Any], pairs: Pairs) -> dict[str, str]
         return {"image": "given", "text": "given"}
     if wish.features:
         image, _, text = wish.features.partition("+")
-        return {"image": image, "text": text or image}
+        return {"image": image, "text": text}
     return {"image": "efficientnet-lite0", "text": "minilm" if pairs.captions else "tags"}
 
 
@@ -196,14 +199,15 @@ def _index(wish: Wish, entry: dict[str, Any], config: dict[str, Any]) -> Path | 
     """An index of all pairs by the last method at the most bits; None for given features."""
     if entry["kind"] == "features":
         return None
-    from pipeline.search.index import create, items_of_table
+    from pipeline.search.index import add_pairs, create
 
     bits = config["report"]["gallery"]["bits"]
-    cell = Path(config["artefacts"], "mine", "mine", "mine", wish.methods[-1], str(bits))
+    place = Path(config["artefacts"], "mine")
+    features = config["datasets"]["mine"]["features"]
+    model = place / features / "mine" / wish.methods[-1] / str(bits) / "models" / "0"
     folder = wish.out / "index"
     shutil.rmtree(folder, ignore_errors=True)
-    index = create(folder, cell / "models" / "0")
-    index.add(items_of_table(Path(entry["raw"]) / entry["table"]))
+    add_pairs(create(folder, model), model, place / "pairs.h5")
     return folder
 
 

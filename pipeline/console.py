@@ -264,8 +264,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--methods", nargs="+", default=["cvh", "cmimh", "cmimh_n"])
     sub.add_argument("--bits", nargs="+", type=int, default=[16, 32])
     sub.add_argument("--seeds", type=_positive, default=1, help="how many trainings each (1)")
-    sub.add_argument("--features", default="", metavar="IMAGE+TEXT",
-                     help="encoders of config.yaml (efficientnet-lite0+minilm)")  # fmt: skip
+    sub.add_argument("--features", default="", metavar="NAME",
+                     help="features of config.yaml, such as clip-vit-b32, or encoders of it as "
+                     "IMAGE+TEXT (efficientnet-lite0+minilm)")  # fmt: skip
     sub.add_argument("--cores", type=_positive, default=2)
     _device(sub)
 

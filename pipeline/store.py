@@ -239,6 +239,11 @@ class ResumableWriter(FeatureWriter):
         self._file.flush()
         self._keep(rows)
 
+    def rows(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows that are written, in any order and repeatedly: float32 (m, d), bool (m,)."""
+        found, back = np.unique(index, return_inverse=True)
+        return self._features[found][back], self._valid[found][back]
+
     def missing(self) -> np.ndarray:
         """The rows among those done that are not valid."""
         return np.flatnonzero(~self._valid[: self.done])

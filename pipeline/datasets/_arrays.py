@@ -22,6 +22,9 @@ _HDF5_FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 
 _PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".joblib")
+_NO_ARRAYS = (
+    " (structs within a struct, or an array of them: save their arrays as variables of their own)"
+)
 _TO_CONVERT = "np.savez('mine.npz', image=..., text=..., labels=...)"
 
 
@@ -118,11 +121,39 @@ def _mat(path: Path) -> Iterator[Mapping[str, Array]]:
     def load(name: str) -> Any:
         return scipy.io.loadmat(path, variable_names=[name])[name]
 
+    names: dict[str, str] = {}
+    fields: dict[str, np.ndarray] = {}
     try:
-        names = [name for name, *_ in scipy.io.whosmat(path)]
+        for name, _, kind in scipy.io.whosmat(path):
+            if kind != "struct":
+                _name_once(path, names, name, name)
+                continue
+            inside = _fields(load(name))  # a struct can be read whole or not at all
+            for field in inside or [name + _NO_ARRAYS]:
+                _name_once(path, names, field, f"{name}.{field}")
+            fields |= inside
+    except InputError:
+        raise
     except Exception as error:  # scipy raises whatever its parser stumbles over
         raise InputError(f"{path}: not a readable .mat file ({error})") from None
-    yield Lazy(names, lambda name: _loaded(path, name, lambda: load(name)))
+    yield Lazy(
+        list(names),
+        lambda name: _loaded(path, name, lambda: fields[name] if name in fields else load(name)),
+    )
+
+
+def _fields(struct: np.ndarray) -> dict[str, Any]:
+    """The arrays of one struct; none of an array of structs, or where one of them is a struct."""
+    if struct.size != 1:
+        return {}
+    inside = dict(zip(struct.dtype.names or (), struct.item(), strict=True))
+    return {} if any(array.dtype.names for array in inside.values()) else inside
+
+
+def _name_once(path: Path, names: dict[str, str], name: str, place: str) -> None:
+    if name in names:
+        raise InputError(f"{path}: {name} is both {names[name]} and {place}; which one is meant?")
+    names[name] = place
 
 
 @contextmanager
@@ -130,11 +161,41 @@ def _hdf5(path: Path, transposed: bool = False) -> Iterator[Mapping[str, Array]]
     with ExitStack() as stack:
         try:
             file = stack.enter_context(h5py.File(path, "r"))
-            names = [name for name in file if _is_inside(file, name)]
+            places = _places(path, file)
         except _HDF5_FAULTS as error:
             said = " ".join(str(error).split())
             raise InputError(f"{path}: not a readable HDF5 file ({said})") from None
-        yield Lazy(names, lambda name: _on_disk(path, name, file, transposed))
+        yield Lazy(list(places), lambda name: _on_disk(path, places[name], file, transposed))
+
+
+def _places(path: Path, file: h5py.File) -> dict[str, str]:
+    """Where in a file its arrays are, by name; those of MATLAB's structs by their own names."""
+    places: dict[str, str] = {}
+    for name in file:
+        if _is_inside(file, name):
+            _name_once(path, places, name, name)
+        elif _is_struct(file, name):
+            plain = all(_is_plain(file[name], field) for field in file[name])
+            for field in file[name] if plain else [name + _NO_ARRAYS]:
+                _name_once(path, places, field, f"{name}/{field}")
+    return places
+
+
+def _is_struct(file: h5py.File, name: str) -> bool:
+    return (
+        isinstance(file.get(name, getlink=True), h5py.HardLink)
+        and isinstance(file[name], h5py.Group)
+        and file[name].attrs.get("MATLAB_class") == b"struct"
+    )
+
+
+def _is_plain(struct: h5py.Group, field: str) -> bool:
+    """An array; an array of structs has references to its values, which no cell array holds."""
+    if not _is_inside(struct, field):
+        return False
+    data = struct[field]
+    refers = isinstance(data, h5py.Dataset) and h5py.check_ref_dtype(data.dtype)
+    return not refers or data.attrs.get("MATLAB_class") == b"cell"
 
 
 def _is_inside(file: h5py.Group, name: str) -> bool:

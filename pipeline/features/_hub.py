@@ -14,6 +14,9 @@ from pipeline.errors import InputError
 #: no code and no pickle is ever taken from a model's repository
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 _PACKAGE = "package:"
+#: of transformers' loaders: nothing from the net, no code of the model's own; unless told so they
+#: ask at the terminal whether to run that
+ONLY_FILES = {"local_files_only": True, "trust_remote_code": False}
 
 
 def model_folder(model: str, revision: str | None) -> Path:
@@ -31,15 +34,24 @@ def model_folder(model: str, revision: str | None) -> Path:
     if Path(model).is_dir():
         return Path(model)
     try:
-        return Path(snapshot_download(model, revision=revision, allow_patterns=list(_FILES)))
+        folder = Path(snapshot_download(model, revision=revision, allow_patterns=list(_FILES)))
     except HFValidationError:
         raise InputError(f"{model}: neither a folder nor the name of a model on the hub") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise InputError(
             f"the encoder {model}, revision {revision}, could not be fetched from "
             f"{constants.ENDPOINT} ({_first_line(error)}); it is looked for in the cache "
-            f"{constants.HF_HUB_CACHE}, and a folder with its files can be given instead"
+            f"{constants.HF_HUB_CACHE}, and a folder with its files (config.json, "
+            "model.safetensors, the JSON of its tokenizer or image processor) can be given "
+            "instead, as `model`"
         ) from None
+    if not any(folder.glob("*.safetensors")):
+        raise InputError(
+            f"the encoder {model}, revision {revision}, has no weights as safetensors, and others "
+            "are not taken from the hub; where you trust them, load the model with transformers, "
+            "and give the folder that its save_pretrained writes as `model`"
+        )
+    return folder
 
 
 @contextmanager

@@ -8,13 +8,21 @@ from pipeline.store import Pairs
 
 
 def texts_of(
-    pairs: Pairs, *, captions: str = "one", seed: int = 0, template: str = ""
+    pairs: Pairs,
+    *,
+    captions: str = "one",
+    seed: int = 0,
+    template: str = "",
+    prefer: str = "tags",
 ) -> list[list[str]]:
     """The texts of each pair: one caption drawn by ``seed``, 'all' of them, or a sentence of tags.
 
     template  such as 'a photo of {tags}'
+    prefer    with a template, what is encoded where pairs have both: 'tags' or 'captions'
     """
-    if template:
+    if prefer not in ("tags", "captions"):
+        raise InputError(f"prefer is 'tags' or 'captions', not {prefer!r}")
+    if template and (prefer == "tags" or pairs.captions is None):
         return [[sentence] for sentence in _of_tags(pairs, template)]
     if captions not in ("one", "all"):
         raise InputError(f"captions are 'one' or 'all', not {captions!r}")

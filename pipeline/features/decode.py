@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 RESIZED, CROPPED = 256, 224  # the usual ImageNet test-time preprocessing
+FILTER = Image.Resampling.BILINEAR
 LARGEST_FILE = 256 * 2**20  # bytes; also what a zip bomb is held against
 
 
@@ -41,8 +42,11 @@ class ImageFiles:
         return file.read(member)
 
 
-def open_rgb(data: bytes) -> Image.Image:
+def open_rgb(data: bytes, least: int = 0) -> Image.Image:
     """An image file's bytes as an RGB image.
+
+    least  a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, down to so many pixels a side; 0
+           for never
 
     Raises for whatever cannot be decoded, among it images large enough to be a decompression bomb.
     """
@@ -50,6 +54,8 @@ def open_rgb(data: bytes) -> Image.Image:
         warnings.simplefilter("ignore")  # faults in metadata do not matter for the pixels
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(io.BytesIO(data)) as image:
+            if least:
+                image.draft(None, (least, least))
             image.load()
             return to_rgb(image)
 
@@ -74,7 +80,7 @@ def _crop(image: Image.Image) -> Image.Image:
     corner = np.round((resized - CROPPED) / 2)
     scale = sides / resized
     box = np.concatenate([corner, corner + CROPPED]) * np.tile(scale, 2)
-    return image.resize((CROPPED, CROPPED), Image.Resampling.BILINEAR, box=tuple(box.tolist()))
+    return image.resize((CROPPED, CROPPED), FILTER, box=tuple(box.tolist()))
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

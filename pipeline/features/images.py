@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
+from pipeline.devices import THREADS, pick_device, threads
 from pipeline.errors import InputError
-from pipeline.features.decode import ImageFiles, open_rgb, read_file, to_rgb
-from pipeline.features.devices import THREADS, pick_device, threads
+from pipeline.features.batches import by_halves, precision
+from pipeline.features.decode import RESIZED, ImageFiles, open_rgb, read_file, to_rgb
 from pipeline.sources import digest
 from pipeline.store import Pairs, Provenance, ResumableWriter, resumable_feature_writer
 
@@ -35,11 +36,14 @@ _SHARD = 1024  # images: no more than these are lost to a kill
 
 
 class ImageEncoder(nn.Module, ABC):
-    """A network in evaluation mode from prepared images to features, float32 (n, dimensions)."""
+    """A network in evaluation mode from prepared images to features, float32 (n, dimensions).
 
-    def __init__(self, dimensions: int) -> None:
+    resized  the shorter side, in pixels, to which ``prepare`` resizes an image
+    """
+
+    def __init__(self, dimensions: int, resized: int = RESIZED) -> None:
         super().__init__()
-        self.dimensions = dimensions
+        self.dimensions, self.resized = dimensions, resized
 
     @abstractmethod
     def prepare(self, image: Image) -> np.ndarray:
@@ -52,7 +56,8 @@ def reopen(
     *,
     device: str = "auto",
     batch_size: int = 64,
-    mixed_precision: bool = False,
+    mixed_precision: bool | str = False,
+    reduced_decode: bool = False,
 ) -> Callable[[Sequence[Any]], np.ndarray]:
     """A function from images (paths, bytes or Pillow's) to their features (n, d).
 
@@ -64,11 +69,13 @@ def reopen(
     target = pick_device(device)
     encoder = encoder.to(target)
 
+    least = encoder.resized if reduced_decode else 0
+
     @threads(THREADS)
     def encode(images: Sequence[Any]) -> np.ndarray:
         parts = [np.empty((0, encoder.dimensions), np.float32)]
         for first in tqdm(range(0, len(images), batch_size), desc="images", disable=None):
-            rows = [encoder.prepare(_opened(x)) for x in images[first : first + batch_size]]
+            rows = [encoder.prepare(_opened(x, least)) for x in images[first : first + batch_size]]
             pixels = torch.from_numpy(np.stack(rows)).to(target)
             parts.append(_encode(encoder, pixels, mixed_precision).cpu().numpy())
         return np.concatenate(parts)
@@ -93,11 +100,11 @@ def check_digest(facts: Mapping[str, Any], network: nn.Module) -> None:
         )
 
 
-def _opened(image: Any) -> Image:
+def _opened(image: Any, least: int) -> Image:
     if isinstance(image, Image):
         return to_rgb(image)
     try:
-        return open_rgb(image if isinstance(image, bytes) else read_file(Path(image)))
+        return open_rgb(image if isinstance(image, bytes) else read_file(Path(image)), least)
     except Exception as error:  # decoders fail in every way there is; the file is at fault
         name = "an image" if isinstance(image, bytes) else str(image)
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -114,42 +121,49 @@ def write_image_features(
     batch_size: int = 64,
     workers: int = 1,
     device: str = "auto",
-    mixed_precision: bool = False,
+    mixed_precision: bool | str = False,
+    reduced_decode: bool = False,
     max_undecodable: float = 0.01,
 ) -> dict[str, Any]:
     """Write the features (n, d) of the pairs' images; after a kill, those that are not yet kept.
 
+    An image of several pairs (one for each of its captions) is encoded once.
+
     create           gives the encoder
-    mixed_precision  autocast on a GPU, which moves a feature by less than 1 % of its vector's
-                     length
+    mixed_precision  'float16' (or True) or 'bfloat16' on a GPU; float16 moves a feature by less
+                     than 1 % of its vector's length
+    reduced_decode   decode a large JPEG at 1/2, 1/4 or 1/8 of its size, never below the size that
+                     the encoder resizes it to: faster, and other last bits
 
     Images that cannot be read are logged and their rows left invalid; InputError where they are
     more than the share ``max_undecodable`` of those asked for, or all of them. Returns the facts
     that ``reopen`` needs.
     """
-    references = _references(pairs)
+    references, numbers = _references(pairs)
     target = pick_device(device)
     encoder = create()
     facts = {"weights": digest_of(encoder)}
     encoder = encoder.to(target)
-    images = _Images(pairs.image_root, references, encoder.prepare)
+    least = encoder.resized if reduced_decode else 0
+    images = _Images(pairs.image_root, references, encoder.prepare, least)
     lost = _Lost(len(references), max_undecodable, pairs.image_root)
-    shape = (len(references), encoder.dimensions)
+    shape = (len(numbers), encoder.dimensions)
     shard = -(-_SHARD // batch_size) * batch_size  # the same batches with and without a kill
     with (
         resumable_feature_writer(path, shape, provenance, digest(__name__)) as writer,
-        _behind(writer, shard) as write,
+        _behind(writer, numbers, shard) as write,
     ):
-        for row in writer.missing():
-            lost.note([references[row]], [images[row][1] or "so an earlier attempt found"])
+        for i in np.unique(numbers[writer.missing()]):
+            lost.note([references[i]], [images[i][1] or "so an earlier attempt found"])
+        done = len(np.unique(numbers[: writer.done]))
         loader = DataLoader(
-            Subset(images, range(writer.done, len(images))),
+            Subset(images, range(done, len(images))),
             batch_size,
             num_workers=workers,
             timeout=_STALLED if workers else 0,
             pin_memory=target.type == "cuda",
         )
-        for first, (pixels, faults) in _batches(loader, writer.done):
+        for first, (pixels, faults) in _batches(loader, done):
             valid = lost.note(references[first : first + len(faults)], faults)
             write(
                 first,
@@ -160,8 +174,11 @@ def write_image_features(
     return facts
 
 
-def _references(pairs: Pairs) -> list[str]:
-    references = list(pairs.images)
+def _references(pairs: Pairs) -> tuple[list[str], np.ndarray]:
+    """The images, each once, by their first rows; and int (n,), which of them a row's is."""
+    known: dict[str, int] = {}
+    numbers = np.array([known.setdefault(name, len(known)) for name in pairs.images], np.int64)
+    references = list(known)
     if not references:
         raise InputError("no image features can be taken: the data set has no images")
     if not Path(pairs.image_root).is_dir():
@@ -169,23 +186,31 @@ def _references(pairs: Pairs) -> list[str]:
             f"no image can be read: they are expected in the folder {pairs.image_root}, "
             f"which is not there (the first one as {references[0]!r})"
         )
-    return references
+    return references, numbers
 
 
 class _Images(Dataset):
-    """Per image its array as ``prepare`` gives it, and '' or why it could not be had."""
+    """Per image its array as ``prepare`` gives it, and '' or why it could not be had.
+
+    least  as of ``open_rgb``
+    """
 
     def __init__(
-        self, root: str, references: Sequence[str], prepare: Callable[[Image], np.ndarray]
+        self,
+        root: str,
+        references: Sequence[str],
+        prepare: Callable[[Image], np.ndarray],
+        least: int = 0,
     ) -> None:
         self._files, self._references, self._prepare = ImageFiles(root), references, prepare
+        self._least = least
 
     def __len__(self) -> int:
         return len(self._references)
 
     def __getitem__(self, index: int) -> tuple[Tensor, str]:
         try:
-            image = open_rgb(self._files.read(self._references[index]))
+            image = open_rgb(self._files.read(self._references[index]), self._least)
             return torch.from_numpy(self._prepare(image)), ""
         except Exception as error:  # decoders fail in every way there is; the file is at fault
             fault = " ".join(str(error).split()) or type(error).__name__
@@ -200,7 +225,7 @@ class _Images(Dataset):
 
 
 def _batches(loader: DataLoader, done: int) -> Iterator[tuple[int, tuple[Tensor, list[str]]]]:
-    """First row and content of each batch, the rows before ``done`` being there already."""
+    """First image and content of each batch, the images before ``done`` being there already."""
     if done:
         log.info("going on after %d images that an earlier attempt has kept", done)
     total = done + len(loader.dataset)
@@ -222,18 +247,10 @@ def _next(batches: Iterator[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[str
 
 
 @torch.inference_mode()
-def _encode(encoder: ImageEncoder, pixels: Tensor, mixed_precision: bool) -> Tensor:
-    """The features of a batch; by halves where the memory of a GPU does not hold it whole."""
-    mixed = mixed_precision and pixels.is_cuda
-    try:
-        with torch.autocast(pixels.device.type, torch.float16, enabled=mixed):
-            return encoder(pixels)
-    except torch.OutOfMemoryError:
-        if len(pixels) == 1:
-            raise InputError("the GPU's memory does not hold one image; use device: cpu") from None
-    torch.cuda.empty_cache()
-    halves = pixels.split(-(-len(pixels) // 2))
-    return torch.cat([_encode(encoder, half, mixed_precision) for half in halves])
+def _encode(encoder: ImageEncoder, pixels: Tensor, mixed_precision: bool | str) -> Tensor:
+    """The features of a batch."""
+    with precision(pixels.device, mixed_precision):
+        return by_halves(encoder, pixels, "image")
 
 
 class _Lost:
@@ -273,16 +290,28 @@ class _Lost:
 
 
 @contextmanager
-def _behind(writer: ResumableWriter, shard: int) -> Iterator:
-    """A write that happens in a thread, while the caller goes on with the next batch."""
+def _behind(writer: ResumableWriter, numbers: np.ndarray, shard: int) -> Iterator:
+    """A write that happens in a thread, while the caller goes on with the next batch.
+
+    numbers  of each row's image; with a batch of images go all rows up to the next new image
+    """
+    firsts = np.unique(numbers, return_index=True)[1]
+    ends = np.append(firsts, len(numbers))
     pending: Future | None = None
 
     def store(first: int, features: Tensor, valid: Tensor) -> None:
         end = first + len(features)
-        block = torch.where(valid[:, None], features.cpu(), 0.0)
-        writer.write(slice(first, end), block.numpy(), valid.numpy())
+        block = torch.where(valid[:, None], features.cpu(), 0.0).numpy()
+        for start in range(ends[first], ends[end], _SHARD):
+            rows = slice(start, min(start + _SHARD, ends[end]))
+            own = numbers[rows] - first
+            earlier = own < 0
+            found, marks = block[own.clip(0)], valid.numpy()[own.clip(0)]
+            if earlier.any():
+                found[earlier], marks[earlier] = writer.rows(firsts[numbers[rows][earlier]])
+            writer.write(rows, found, marks)
         if end % shard == 0:
-            writer.keep(end)
+            writer.keep(int(ends[end]))
 
     def write(first: int, features: Tensor, valid: Tensor) -> None:
         nonlocal pending

@@ -11,8 +11,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.arrays import write_arrays
+from pipeline.devices import pick_device
 from pipeline.errors import InputError
-from pipeline.features.devices import pick_device
 from pipeline.store import Features, Provenance, Split, feature_writer, open_features, read_splits
 
 log = logging.getLogger(__name__)

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.devices import pick_device, threads
 from pipeline.errors import InputError
 from pipeline.methods._layers import Affine, build, describe
 from pipeline.methods.base import Hasher, State
@@ -56,7 +57,7 @@ class TwoNetHasher(Hasher):
         return standardize(x)
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
-        self.device_ = device_of(self.device)
+        self.device_ = pick_device(self.device)
         views = tensor(image, self.device_), tensor(text, self.device_)
         first = [self._prepare(x) for x in views]
         with seeded(derive(self.seed, type(self).__name__, self.bits)) as generator:
@@ -75,7 +76,7 @@ class TwoNetHasher(Hasher):
 
     def set_state(self, state: State) -> Self:
         super().set_state(state)
-        self.device_ = device_of(self.device)
+        self.device_ = pick_device(self.device)
         for name in NETWORKS:
             numbers = {
                 key.removeprefix(f"{name}."): array
@@ -112,29 +113,15 @@ class TwoNetHasher(Hasher):
         return outputs(self.text_net_, x, self.device_)
 
 
-def device_of(name: str) -> torch.device:
-    """The device called ``name``; 'auto' is the GPU if there is one, else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"device is {name!r} but this machine has no GPU; use 'auto' or 'cpu'")
-    return torch.device(name)
-
-
 @contextmanager
 def seeded(seed: int) -> Iterator[torch.Generator]:
     """Seed the weights built inside; yields a generator, seeded alike, for everything else.
 
     The global random state and the number of threads are as before afterwards.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(min(threads, MAX_THREADS))
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            yield torch.Generator().manual_seed(seed)
-    finally:
-        torch.set_num_threads(threads)
+    with threads(min(torch.get_num_threads(), MAX_THREADS)), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield torch.Generator().manual_seed(seed)
 
 
 def tensor(x: np.ndarray, device: torch.device) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.devices import pick_device
 from pipeline.errors import InputError
 from pipeline.methods import _deep
 from pipeline.methods._layers import Affine, UnitRows
@@ -94,7 +95,7 @@ class UCMFH(_deep.TwoNetHasher):
 
     def set_state(self, state: State) -> Self:
         Hasher.set_state(self, state)
-        self.device_ = _deep.device_of(self.device)
+        self.device_ = pick_device(self.device)
         fusion = self._fusion(self.n_image_features_, self.n_text_features_)
         found = {name: torch.from_numpy(np.array(array)) for name, array in state.arrays.items()}
         try:

@@ -131,7 +131,10 @@ class _Sides:
     def __init__(self, pairs: Pairs, text: Mapping[str, Any]) -> None:
         self._pairs = pairs
         self._files = ImageFiles(pairs.image_root) if len(pairs.images) else None
-        by_tags = text["kind"] == "tags" or pairs.captions is None
+        of_tags = text["kind"] == "tags" or (
+            text.get("template") and text.get("prefer") != "captions"
+        )
+        by_tags = of_tags or pairs.captions is None
         self._captions = None if by_tags else draw_captions(pairs, text.get("caption_seed", 0))
 
     def has(self, view: str) -> bool:

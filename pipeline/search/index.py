@@ -20,6 +20,7 @@ import numpy as np
 
 from pipeline import store
 from pipeline.errors import InputError
+from pipeline.features.captions import draw_captions
 from pipeline.features.decode import read_file
 from pipeline.features.kinds import can_reopen
 from pipeline.files import sha256
@@ -137,7 +138,8 @@ class Index:
             blobs = [None] * len(items) if codes is None else _packed(codes)
             packed.append(dict(zip((item.id for item in items), blobs, strict=True)))
         with self._transaction() as database:
-            self._insert(database, items, {item.id: "" for item in items}, *packed)
+            self._insert(database, items, {item.id: _digest_if_there(item) for item in items},
+                         *packed)  # fmt: skip
 
     def remove(self, ids: Iterable[str]) -> int:
         """Remove items by id, all or none; how many. InputError for an id that is not there."""
@@ -352,9 +354,11 @@ def create(folder: Path | str, model: Path | str) -> Index:
 
 
 def add_pairs(index: Index, model: Path, pairs: Path) -> int:
-    """Add all pairs of a data set by the codes that lie beside the model they were trained for.
+    """Add the pairs of a data set by the codes that lie beside the model they were trained for.
 
-    Nothing is encoded again. Raises InputError where codes and model are not of one training.
+    Nothing is encoded again, nor when the same items are added once more. Pairs that lack a view's
+    features, as their picture cannot be read, are skipped. Returns how many are added; raises
+    InputError where codes and model are not of one training.
     """
     codes_file = model.absolute().parents[1] / "codes.h5"
     trained = json.loads(store.attributes_of(codes_file)["inputs"])
@@ -362,21 +366,36 @@ def add_pairs(index: Index, model: Path, pairs: Path) -> int:
         raise InputError(f"{codes_file}: these codes and the model {model} are of two trainings")
     known, codes = store.read_pairs(pairs), store.read_codes(codes_file)
     number = codes.seeds.index(index.model.about["seed"])
+    rows = np.flatnonzero(_usable(codes_file, len(known)))
+    captions = _captions(known, index.model.about["encoders"].get("text", {}))
     root = Path(known.image_root).resolve()
     items = [
-        Item(name, str(root / known.images[row]) if known.images else "", _caption(known, row))
-        for row, name in enumerate(known.ids)
+        Item(known.ids[row], str(root / known.images[row]) if known.images else "", captions[row])
+        for row in rows.tolist()
     ]
-    index.add_codes(items, codes.image[number], codes.text[number], index.identity)
+    index.add_codes(items, codes.image[number][rows], codes.text[number][rows], index.identity)
     return len(items)
 
 
-def _caption(pairs: store.Pairs, row: int) -> str:
+def _usable(codes_file: Path, count: int) -> np.ndarray:
+    """Which pairs have the features of both views, bool (count,), by the files they were in."""
+    usable = np.ones(count, bool)
+    paths = json.loads(store.attributes_of(codes_file)["input_paths"])
+    for path in (Path(paths[view]) for view in ("image", "text") if view in paths):
+        if path.is_file():
+            with store.open_features(path) as features:
+                usable &= features.valid
+    return usable
+
+
+def _captions(pairs: store.Pairs, text: Mapping[str, Any]) -> list[str]:
+    """The text of each pair that the encoder ``text`` has seen, or its tags."""
     if pairs.captions is not None:
-        return pairs.captions[row][0]
+        return draw_captions(pairs, text.get("options", {}).get("caption_seed", 0))
     if pairs.tags is None:
-        return ""
-    return ", ".join(pairs.tag_names[column] for column in np.flatnonzero(pairs.tags[row]).tolist())
+        return [""] * len(pairs)
+    names = np.asarray(pairs.tag_names, object)
+    return [", ".join(names[np.flatnonzero(row)]) for row in pairs.tags]
 
 
 def items_of_table(path: Path) -> list[Item]:
@@ -401,6 +420,14 @@ def digest_of(item: Item) -> str:
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f"{item.path} cannot be read ({error})") from None
     return found.hexdigest()
+
+
+def _digest_if_there(item: Item) -> str:
+    """``digest_of``; of an item whose image is not there, nothing, which is no item's digest."""
+    try:
+        return digest_of(item)
+    except InputError:
+        return ""
 
 
 def _check(items: Sequence[Item], bare: bool = False) -> None:

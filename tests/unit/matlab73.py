@@ -6,19 +6,25 @@ import scipy.sparse
 
 
 def save(path, arrays):
-    """Numbers turned, sparse matrices as groups, characters and cells as MATLAB keeps them."""
+    """Numbers turned, sparse matrices and structs as groups, characters and cells as MATLAB's."""
     with h5py.File(path, "w") as file:
-        for name, value in arrays.items():
-            if scipy.sparse.issparse(value):
-                _sparse(file.create_group(name), scipy.sparse.csc_matrix(value))
-            elif np.asarray(value).dtype.kind in "UO":
-                _cells(file, name, np.asarray(value, object))
-            else:
-                value = np.atleast_2d(value)
-                data = file.create_dataset(name, data=value.T)
-                data.attrs["MATLAB_class"] = np.bytes_(
-                    value.dtype.name.replace("float64", "double")
-                )
+        _save(file, arrays)
+
+
+def _save(file, arrays, within=""):
+    for name, value in arrays.items():
+        name = f"{within}{name}"
+        if isinstance(value, dict):
+            file.create_group(name).attrs["MATLAB_class"] = np.bytes_("struct")
+            _save(file, value, f"{name}/")
+        elif scipy.sparse.issparse(value):
+            _sparse(file.create_group(name), scipy.sparse.csc_matrix(value))
+        elif np.asarray(value).dtype.kind in "UO":
+            _cells(file, name, np.asarray(value, object))
+        else:
+            value = np.atleast_2d(value)
+            data = file.create_dataset(name, data=value.T)
+            data.attrs["MATLAB_class"] = np.bytes_(value.dtype.name.replace("float64", "double"))
 
 
 def _sparse(group, matrix):

@@ -1,12 +1,16 @@
 """``cmimh``: what it does, and one sentence for what it cannot."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from small_index import CAPTIONS, items_of, picture
 
+from pipeline.attempt import Wish, overlay_of
 from pipeline.console import main
+from pipeline.datasets import load
+from pipeline.features.captions import draw_captions
 from pipeline.search.clickhouse import search, statement, write_parquet
 from pipeline.search.index import Index, Item, create
 
@@ -162,6 +166,54 @@ def test_pairs_are_indexed_by_the_codes_beside_their_model(filled, tmp_path):
     store.write_codes(tmp_path / "cell" / "codes.h5", codes, store.Provenance("train", {}, {}))
     assert add_pairs(index, resolved, tmp_path / "pairs.h5") == 2
     assert index.item("b") == Item("b", "", "two")
+
+
+def test_pairs_that_have_codes_are_not_encoded_again(filled, photographs, tmp_path, monkeypatch):
+    """As `cmimh try` does; the pair whose picture could not be read is not there."""
+    from pipeline import store
+    from pipeline.search.index import add_pairs
+
+    cell = tmp_path / "cell" / "models" / "0"
+    cell.parent.mkdir(parents=True)
+    cell.symlink_to(filled.folder / "model")
+    names = [f"{n}.png" for n in range(3)]
+    pairs = store.Pairs(names, np.ones((3, 1)), ["x"], names, str(photographs),
+                        captions=[[f"a {n}", f"b {n}"] for n in names])  # fmt: skip
+    store.write_pairs(tmp_path / "pairs.h5", pairs, store.Provenance("pairs"))
+    with store.feature_writer(tmp_path / "f.h5", (3, 4), store.Provenance("t")) as writer:
+        writer.write(slice(3), np.ones((3, 4)), np.array([True, False, True]))
+    made = store.Provenance("train", {}, {"image": tmp_path / "f.h5"})
+    codes = store.Codes([0], np.ones((1, 3, 16), bool), np.zeros((1, 3, 16), bool))
+    store.write_codes(tmp_path / "cell" / "codes.h5", codes, made)
+    index = create(tmp_path / "i", filled.folder / "model")
+    index.model.about["inputs"] = json.loads(made.attributes["inputs"])
+    assert add_pairs(index, cell, tmp_path / "pairs.h5") == 2
+    there = [item for item, _, _ in index.items()]
+    assert [item.id for item in there] == ["0.png", "2.png"]
+    assert [item.caption for item in there] == np.array(draw_captions(pairs, 0))[[0, 2]].tolist()
+    monkeypatch.setattr(Index, "_codes", None)  # whatever is encoded now is an error
+    assert index.add(there) == 0
+
+
+@pytest.mark.long
+def test_try_goes_from_pictures_to_an_index_without_encoding_them_again(
+    table, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Index, "_codes", None)
+    out = tmp_path / "out"
+    assert run("try", table, "--out", out, "--methods", "cvh", "--bits", "8") == 0
+    assert (out / "results" / "report.html").is_file() and len(Index(out / "index")) == 40
+
+
+def test_try_takes_features_of_the_config_by_name(photographs, table, tmp_path):
+    entry = {"kind": "folder", "raw": str(photographs), "table": table.name}
+    pairs = load("folder", photographs, table=table.name)
+    wish = Wish(table, tmp_path, ["cvh"], [8], features="clip-vit-b32")
+    overlay = overlay_of(wish, entry, pairs)
+    assert overlay["datasets"]["mine"]["features"] == "clip-vit-b32" and not overlay["features"]
+    overlay = overlay_of(replace(wish, features="alexnet+bert"), entry, pairs)
+    assert overlay["features"]["mine"] == {"image": "alexnet", "text": "bert"}
+    assert overlay["datasets"]["mine"]["features"] == "mine"
 
 
 def test_the_example_of_the_documentation_runs(root, model, photographs, tmp_path, monkeypatch):

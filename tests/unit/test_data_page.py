@@ -137,6 +137,7 @@ ONE_BASED = {"query": np.arange(10) + 1, "train": np.arange(20, N) + 1,
 MAKERS = {
     "arrays `image`": savez("mine.npz", **PLAIN, train=TRAIN),
     "the same as one file": one_file_an_array,
+    "these, or others": savemat("struct.mat", {"data": PLAIN | {"split": cells(SPLIT)}}),
     "`XAll`": savemat("all.mat", ALL),
     "`IAll`": four_files,
     "`images` (pixels)": lambda folder: matlab73.save(
@@ -154,6 +155,7 @@ MAKERS = {
     "another paper's lists": published,
     "the `split.csv`": our_table,
     "a folder of pictures": folder_of_pictures,
+    "the same to be seen by CLIP": folder_of_pictures,
     "Flickr30k": lambda folder: karpathy(
         folder, "dataset_flickr30k.json", "flickr30k-images", "10{i}.jpg"
     ),

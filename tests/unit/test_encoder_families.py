@@ -1,17 +1,24 @@
 """Encoders of every family, small and with random weights, saved by their own library."""
 
 import io
+import json
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import transformers as tf
+import yaml
 from PIL import Image
 
+from pipeline import plan
 from pipeline.errors import InputError
+from pipeline.features import _hub
 from pipeline.features.encode import reopen, write_features
-from pipeline.features.kinds import available
+from pipeline.features.kinds import available, transformer
+from pipeline.methods import create
 from pipeline.store import Pairs, Provenance, open_features
 
 WORDS = ["night", "sea", "dog", "tree"]
@@ -42,7 +49,8 @@ def pairs(tmp_path):
 def both_ways(pairs, view, tmp_path, items, **options):
     """Features by the stage, and by the encoder opened again on the raw inputs; equal."""
     path = tmp_path / f"{view}.h5"
-    facts = write_features(pairs, view, path, Provenance("t"), device="cpu", **options)
+    here = {"workers": 0} if view == "image" else {}  # starting a process takes longer
+    facts = write_features(pairs, view, path, Provenance("t"), device="cpu", **here, **options)
     with open_features(path) as features:
         assert features.valid.all()
         stored = features.rows(slice(None))
@@ -75,6 +83,42 @@ def test_image_towers_of_transformers(name, pooling, pairs, tmp_path):
     images = [tmp_path / name for name in pairs.images]
     options = {"kind": "image_tower", "model": str(tmp_path / "m"), "pooling": pooling}
     assert both_ways(pairs, "image", tmp_path, images, **options).shape == (6, 32)
+
+
+def save_bert_tokenizer(folder, kind=tf.BertTokenizer, special=()):
+    pieces = transformer.word_pieces(["a photo of the night by sea, dog and tree"])
+    vocabulary = {piece: i for i, piece in enumerate([*special, *pieces])}
+    kind(vocab=vocabulary).save_pretrained(folder)
+    return len(vocabulary)
+
+
+def test_texts_go_through_mpnet(pairs, tmp_path):
+    special = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+    size = save_bert_tokenizer(tmp_path / "m", tf.MPNetTokenizer, special)
+    torch.manual_seed(0)
+    tf.MPNetModel(tf.MPNetConfig(**SMALL, vocab_size=size)).save_pretrained(tmp_path / "m")
+    sentences = [group[0] for group in pairs.captions]
+    options = {"kind": "transformer", "model": str(tmp_path / "m"), "normalize": True}
+    pairs.captions = [[text] for text in sentences]
+    assert both_ways(pairs, "text", tmp_path, sentences, **options).shape == (6, 32)
+
+
+def test_both_towers_of_siglip_project_into_one_space(pairs, tmp_path):
+    folder = tmp_path / "m"
+    size = save_bert_tokenizer(folder)
+    text = {**SMALL, "vocab_size": size, "max_position_embeddings": 16, "projection_size": 32}
+    torch.manual_seed(0)
+    config = tf.SiglipConfig(text_config=text, vision_config=PATCHES)
+    tf.SiglipModel(config).save_pretrained(folder)
+    save_processor(folder, tf.SiglipImageProcessor)
+    shared = {"model": str(folder), "pooling": "projected", "normalize": True}
+    images = [picture(i) for i in range(6)]
+    found = both_ways(pairs, "image", tmp_path, images, kind="image_tower", **shared)
+    pairs.captions = [group[:1] for group in pairs.captions]
+    sentences = [text for (text,) in pairs.captions]
+    texts = both_ways(pairs, "text", tmp_path, sentences, kind="transformer", max_length=16,
+                      **shared)  # fmt: skip
+    assert found.shape == texts.shape == (6, 32)
 
 
 @pytest.fixture
@@ -120,6 +164,66 @@ def test_all_captions_give_their_mean(clip, pairs, tmp_path):
             np.testing.assert_allclose(row, encode(group).mean(axis=0), rtol=1e-3, atol=1e-5)
 
 
+def test_the_mean_of_normalised_captions_is_normalised(clip, pairs, tmp_path):
+    options = {"kind": "transformer", "model": clip, "captions": "all", "normalize": True}
+    write_features(pairs, "text", tmp_path / "t.h5", Provenance("t"), device="cpu", **options)
+    with open_features(tmp_path / "t.h5") as found:
+        lengths = np.linalg.norm(found.rows(slice(None)), axis=1)
+    np.testing.assert_allclose(lengths, 1, rtol=1e-5)
+
+
+def test_clip_vit_b32_of_the_config_takes_any_data_set_into_one_space(
+    clip, pairs, root, tmp_path, monkeypatch
+):
+    """The entry as it stands, on a small model in place of the one on the hub."""
+    config = yaml.safe_load((root / "config.yaml").read_text())
+    config["datasets"]["mirflickr25k"]["features"] = "clip-vit-b32"
+    plan.validate(config, root / "workflow/schemas/config.schema.yaml")
+    plan.check(config)
+    asked = []
+    monkeypatch.setattr(_hub, "snapshot_download", lambda *a, **k: asked.append((a, k)) or clip)
+    found = {}
+    sets = {"captions": pairs, "tags": replace(pairs, captions=None)}
+    for view, encoder in config["features"]["clip-vit-b32"].items():
+        for name, given in sets.items():
+            path = tmp_path / f"{view}-{name}.h5"
+            here = {"workers": 0} if view == "image" else {}
+            write_features(given, view, path, Provenance("t"), device="cpu", **here,
+                           **config["encoders"][encoder])  # fmt: skip
+            with open_features(path) as features:
+                found[view, name] = features.rows(slice(None))
+    for vectors in found.values():
+        assert vectors.shape == (6, 16)
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    assert np.abs(found["text", "captions"] - found["text", "tags"]).max() > 0.01
+    assert {(a[0], k["revision"]) for a, k in asked} == {
+        ("openai/clip-vit-base-patch32", "c237dc49a33fc61debc9276459120b7eac67e7ef")
+    }
+    hasher = create("sign", bits=4, seed=0, shared=True)
+    hasher.fit(found["image", "tags"], found["text", "tags"])
+    assert hasher.encode_text(found["text", "tags"]).shape == (6, 4)
+
+
+def test_weights_of_the_hub_that_are_no_safetensors_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "pytorch_model.bin").touch()
+    monkeypatch.setattr(_hub, "snapshot_download", lambda *a, **k: str(tmp_path))
+    with pytest.raises(InputError, match=r"m/n, revision abc, has no .*safetensors.*as `model`$"):
+        _hub.model_folder("m/n", "abc")
+
+
+@pytest.mark.parametrize(("view", "kind"), [("image", "image_tower"), ("text", "transformer")])
+def test_code_in_a_model_s_folder_is_never_run(clip, pairs, tmp_path, monkeypatch, view, kind):
+    folder = Path(clip)
+    config = json.loads((folder / "config.json").read_text())
+    own = {"AutoConfig": "own.Config", "AutoModel": "own.Model"}
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "own", "auto_map": own}))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.setattr("builtins.input", lambda *a: pytest.fail("it asks"))
+    with pytest.raises(InputError, match="holds no usable"):
+        write_features(pairs, view, tmp_path / "f.h5", Provenance("t"), kind=kind, model=clip)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_prefix_is_read_with_the_text(pairs, tmp_path):
     options = {"kind": "transformer", "weights": "untrained", "layers": 1, "width": 64}
     for prefix in ("", "query: "):
@@ -144,6 +248,26 @@ def test_any_classification_model_of_torchvision_at_any_layer(pairs, tmp_path):
 def test_a_trained_network_that_comes_with_its_package(pairs, tmp_path):
     images = [picture(i) for i in range(6)]
     assert both_ways(pairs, "image", tmp_path, images, kind="efficientnet_lite").shape == (6, 1280)
+
+
+def test_features_of_the_paper_s_networks_and_given_ones_can_be_normalised(pairs, tmp_path):
+    options = {"kind": "backbone", "backbone": "squeezenet1_1", "weights": "untrained"}
+
+    def features(**more):
+        write_features(pairs, "image", tmp_path / "f.h5", Provenance("t"), device="cpu", workers=0,
+                       **options, **more)  # fmt: skip
+        with open_features(tmp_path / "f.h5") as found:
+            return found.rows(slice(None))
+
+    plain, unit = features(), features(normalize=True)
+    np.testing.assert_allclose(unit, plain / np.linalg.norm(plain, axis=1, keepdims=True), 1e-5)
+    rows = np.vstack([plain[:5], np.zeros_like(plain[:1])])
+    np.savez(tmp_path / "a.npz", image=rows, text=rows)
+    given = replace(pairs, sources=[str(tmp_path / "a.npz")])
+    write_features(given, "image", tmp_path / "g.h5", Provenance("t"), kind="given", normalize=True)
+    with open_features(tmp_path / "g.h5") as found:
+        expected = np.vstack([unit[:5], rows[5:]])
+        np.testing.assert_allclose(found.rows(slice(None)), expected, rtol=1e-5)
 
 
 def test_other_weights_than_the_models_are_refused(pairs, tmp_path):
@@ -182,6 +306,8 @@ def test_wrong_options_and_models_end_in_a_sentence(pairs, clip, tmp_path):
         ("text", {**bert, "model": clip, "max_length": 99}, "from 3 to 77 tokens"),
         ("text", {**bert, "model": clip, "template": "a photo"}, "has no {tags}"),
         ("text", {**bert, "model": clip, "captions": "two"}, "'one' or 'all'"),
+        ("text", {**bert, "model": clip, "mixed_precision": "half"}, "float16, bfloat16 or false"),
+        ("text", {**bert, "model": clip, "prefer": "both"}, "'tags' or 'captions', not 'both'"),
         ("image", {**tower, "model": clip, "poling": "cls"}, "has no option poling"),
         ("image", {"kind": "vit"}, "unknown kind of encoder 'vit'"),
     ):  # fmt: skip
@@ -209,6 +335,24 @@ def test_a_batch_that_memory_does_not_hold_is_encoded_by_halves():
     encoder.room = 0
     with pytest.raises(InputError, match="does not hold one image"):
         _encode(encoder, pixels, False)
+
+
+def test_texts_that_memory_does_not_hold_are_encoded_by_halves(monkeypatch):
+    pieces = transformer.word_pieces([" ".join(WORDS)])
+    encode = transformer.TextEncoder(*transformer.untrained(pieces, layers=1, width=64, seed=0))
+    expected = encode(WORDS)
+    plain, room = transformer.TextEncoder._vectors, 1
+
+    def narrow(self, tokens):
+        if len(tokens) > room:
+            raise torch.OutOfMemoryError
+        return plain(self, tokens)
+
+    monkeypatch.setattr(transformer.TextEncoder, "_vectors", narrow)
+    np.testing.assert_allclose(encode(WORDS), expected, atol=1e-5)
+    room = 0
+    with pytest.raises(InputError, match="does not hold one text"):
+        encode(WORDS)
 
 
 @pytest.mark.long

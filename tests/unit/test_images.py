@@ -1,6 +1,7 @@
 """Images become features: decoding whatever is there, backbones, weights, kills."""
 
 import gc
+import hashlib
 import io
 import json
 import logging
@@ -22,7 +23,9 @@ import pytest
 import torch
 from PIL import Image
 from torchvision.models import AlexNet_Weights, get_model
+from torchvision.transforms import v2
 
+from pipeline import devices
 from pipeline.errors import InputError
 from pipeline.features import decode, images
 from pipeline.features.encode import write_features
@@ -244,6 +247,32 @@ def test_fc7_equals_a_plain_forward_with_a_hook(name, fc7, layer):
     assert features.shape == (2, 4096)
     assert (seen[0] < 0).any()
     torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_pixels_that_the_paper_s_networks_take_are_those_that_were_frozen():
+    found = hashlib.sha256()
+    for number, size in enumerate([(640, 427), (333, 500), (1500, 900), (90, 40)]):
+        found.update(decode.decode(encoded(picture(size, seed=number), "JPEG", quality=90)))
+    assert found.hexdigest() == "45340a659e86efe33a6ffc3f0d12fbaf97421b41197e7ee4981e9034897012ce"
+
+
+def test_the_paper_s_default_features_are_byte_for_byte_the_plain_network_s(
+    folder, tmp_path, monkeypatch
+):
+    """AlexNet's FC7 by torchvision alone, on the pixels above."""
+    plain = backbone._untrained("alexnet", 0).eval()
+    head = plain.classifier[:6]
+    monkeypatch.setattr(backbone, "_untrained", lambda *_: plain)
+    entry = {"backbone": "alexnet", "weights": "untrained", "layer": "fc7", "device": "cpu"}
+    pairs = pairs_of(folder, [f"{i}.jpg" for i in range(12)])
+    write_images(pairs, tmp_path / "f.h5", MADE, **entry, workers=0)
+    pixels = np.stack([decode.decode((folder / name).read_bytes()) for name in pairs.images])
+    mean, std = (torch.tensor(v)[:, None, None] for v in (backbone.MEAN, backbone.STD))
+    with torch.inference_mode(), devices.threads(devices.THREADS):
+        batch = v2.functional.to_dtype(torch.from_numpy(pixels), torch.float32, scale=True)
+        batch = batch.sub(mean).div(std).contiguous(memory_format=torch.channels_last)
+        expected = head(plain.avgpool(plain.features(batch)).flatten(1))
+    np.testing.assert_array_equal(features_of(tmp_path / "f.h5")[0], expected)
 
 
 def test_untrained_weights_are_determined_by_the_seed_alone():
@@ -484,6 +513,84 @@ def test_nothing_is_kept_of_an_extraction_that_had_too_many_unreadable_images(
     assert features_of(tmp_path / "f.h5")[1].sum() == 11
 
 
+class Sizes(images.ImageEncoder):
+    """Width and height of what was decoded."""
+
+    def prepare(self, image):
+        return np.array(image.size, np.float32)
+
+    def forward(self, sizes):
+        return sizes
+
+
+def test_large_jpegs_are_decoded_smaller_where_asked_for_and_never_below_what_is_resized_to(
+    folder, tmp_path
+):
+    """A JPEG can be decoded at 1/2, 1/4 and 1/8; other files, and small ones, stay whole."""
+    sizes = {"a.jpg": (1100, 800), "b.jpg": (511, 900), "c.png": (1100, 800), "d.jpg": (2048, 2049)}
+    for name, size in sizes.items():
+        data = encoded(constant("RGB", (9, 8, 7), size), "PNG" if "png" in name else "JPEG")
+        (folder / name).write_bytes(data)
+    smaller = [[550, 400], [511, 900], [1100, 800], [256, 257]]
+    pairs, made = pairs_of(folder, list(sizes)), {"provenance": MADE, "workers": 0, "device": "cpu"}
+    for name, expected, options in (
+        ("whole", list(map(list, sizes.values())), {}),
+        ("reduced", smaller, {"reduced_decode": True}),
+    ):
+        path = tmp_path / f"{name}.h5"
+        facts = images.write_image_features(pairs, lambda: Sizes(2), path=path, **made, **options)
+        assert features_of(path)[0].tolist() == expected
+        encode = images.reopen(lambda: Sizes(2), facts, device="cpu", **options)
+        assert encode([folder / name for name in sizes]).tolist() == expected
+    assert decode.open_rgb((folder / "a.jpg").read_bytes(), 401).size == (1100, 800)
+
+
+class Corners(images.ImageEncoder):
+    """The first pixels of an image; it notes the sizes of its batches, and may fail at one."""
+
+    def __init__(self, fails_at=None):
+        super().__init__(6)
+        self.batches, self.fails_at = [], fails_at
+
+    def prepare(self, image):
+        return np.asarray(image)[0, :2].astype(np.float32)
+
+    def forward(self, pixels):
+        if len(self.batches) == self.fails_at:
+            raise OSError("no more")
+        self.batches.append(len(pixels))
+        return pixels.flatten(1)
+
+
+def test_an_image_of_several_pairs_is_encoded_once_and_a_kill_changes_no_byte(
+    folder, tmp_path, monkeypatch, caplog
+):
+    """Captions of an image in a row, as in Karpathy's files, and scattered, as in tables."""
+    monkeypatch.setattr(images, "_SHARD", 4)
+    (folder / "1.jpg").write_bytes(b"")
+    order = [0, 0, 0, 1, 1, 2, 2, 3, 0, 4, 5, 1, 5, 5, 6, 7, 3, 8, 9, 0, 9, 0]
+    pairs = pairs_of(folder, [f"{i}.jpg" for i in order])
+    options = {"provenance": MADE, **SHARDED, "device": "cpu", "max_undecodable": 0.1}
+    encoder = Corners()
+    images.write_image_features(pairs, lambda: encoder, path=tmp_path / "a.h5", **options)
+    assert encoder.batches == [2] * 5
+    assert "1 of 10 images cannot be read" in caplog.text
+    found, valid = features_of(tmp_path / "a.h5")
+    assert valid.tolist() == [i != 1 for i in order]
+    for row, i in enumerate(order):
+        data = (folder / f"{i}.jpg").read_bytes()
+        expected = np.asarray(decode.open_rgb(data))[0, :2].ravel() if data else np.zeros(6)
+        np.testing.assert_array_equal(found[row], expected)
+    with pytest.raises(OSError, match="no more"):
+        images.write_image_features(
+            pairs, lambda: Corners(fails_at=3), path=tmp_path / "b.h5", **options
+        )
+    rest = Corners()
+    images.write_image_features(pairs, lambda: rest, path=tmp_path / "b.h5", **options)
+    assert rest.batches == [2] * 3
+    assert (tmp_path / "b.h5").read_bytes() == (tmp_path / "a.h5").read_bytes()
+
+
 def test_features_do_not_depend_on_the_number_of_threads(folder, tmp_path):
     """Mini-batches of a few images are cut otherwise on one thread than on two."""
     pairs = pairs_of(folder, [f"{i}.jpg" for i in range(12)])
@@ -582,7 +689,11 @@ class Thumbnail(torch.nn.Module):
 def test_memory_stays_flat_over_twenty_thousand_images(folder, tmp_path, monkeypatch):
     encoder = Thumbnail()
     monkeypatch.setattr(backbone, "create", lambda *, backbone: encoder)
-    pairs = pairs_of(folder, [f"{i % 12}.jpg" for i in range(20_000)])
+    names = [f"many/{i}.jpg" for i in range(20_000)]
+    (folder / "many").mkdir()
+    for i, name in enumerate(names):
+        (folder / name).hardlink_to(folder / f"{i % 12}.jpg")
+    pairs = pairs_of(folder, names)
     write_images(pairs, tmp_path / "f.h5", MADE, backbone="alexnet", workers=1, device="cpu")
     early, late = max(encoder.memory[:60]), max(encoder.memory[-60:])
     assert len(encoder.memory) > 300

@@ -17,6 +17,7 @@ from PIL import Image
 
 from pipeline import datasets, store
 from pipeline.errors import InputError
+from pipeline.evaluation import evaluate
 from pipeline.features.kinds.given import write as write_given_features
 
 N, QUERIES = 24, 6
@@ -48,7 +49,7 @@ def save(path, arrays):
         np.savez(path, **dense)
     elif path.suffix == ".mat":
         words = {k: cells(v) for k, v in arrays.items() if np.asarray(v).dtype.kind in "UO"
-                 and not scipy.sparse.issparse(v)}  # fmt: skip
+                 and not scipy.sparse.issparse(v) and not isinstance(v, dict)}  # fmt: skip
         scipy.io.savemat(path, {**arrays, **words})
     elif path.name.endswith(".v73"):
         matlab73.save(path.with_suffix(".mat"), arrays)
@@ -120,6 +121,52 @@ def test_arrays_without_a_name_have_that_of_their_file(tmp_path):
     scipy.sparse.save_npz(tmp_path / "text.npz", scipy.sparse.csr_matrix(TEXT))
     np.savez(tmp_path / "rest.npz", labels=LABELS, split=WORDS, train=TRAIN)
     same(load(tmp_path, ["image.npy", "text.npz", "rest.npz"]), tmp_path)
+
+
+def score(pairs, folder):
+    """mAP of the signs of the image features, the queries of the pairs against their database."""
+    codes = features(pairs, "image", folder) > 0
+    parts = np.array(pairs.partition)
+    query, database = parts == "query", np.isin(parts, ("database", "train"))
+    return evaluate(
+        codes[query], codes[database], pairs.labels[query], pairs.labels[database], k=10
+    ).map
+
+
+def test_every_layout_leads_to_the_metrics_of_the_plain_arrays(tmp_path):
+    parts = {"db": slice(QUERIES, N), "te": slice(QUERIES), "tr": np.flatnonzero(TRAIN)[::-1]}
+    layouts = WHOLE | {"halves": halves(parts)}
+    scores = {
+        name: score(load(tmp_path, save(tmp_path / f"{i}.npz", arrays)), tmp_path)
+        for i, (name, arrays) in enumerate(layouts.items())
+    }
+    assert 0 < scores["plain"] < 1
+    assert scores == pytest.approx(dict.fromkeys(scores, scores["plain"]))
+
+
+@pytest.mark.parametrize("form", [".mat", ".v73"])
+@pytest.mark.parametrize("layout", ["plain", "sparse", "lists from 1"])
+def test_the_arrays_in_a_struct_are_those_of_the_file(tmp_path, layout, form):
+    arrays = WHOLE[layout]
+    if form == ".mat" and "split" in arrays:
+        arrays = arrays | {"split": cells(WORDS)}
+    file = save(tmp_path / f"a{form}", {"about": np.ones(3), "data": arrays})
+    same(load(tmp_path, file), tmp_path)
+
+
+@pytest.mark.parametrize("form", [".mat", ".v73"])
+def test_a_struct_that_holds_no_plain_arrays_gives_a_sentence(tmp_path, form):
+    nested = save(tmp_path / f"nested{form}", {"data": {"train": {"XAll": IMAGE}, "YAll": TEXT}})
+    with pytest.raises(InputError, match=r"data \(structs within .*: save their arrays as varia"):
+        load(tmp_path, nested)
+    twice = save(tmp_path / f"twice{form}", {"data": {"XAll": IMAGE, "YAll": TEXT}, "XAll": IMAGE})
+    with pytest.raises(InputError, match=r"XAll is both .*data.XAll.*; which one is meant\?"):
+        load(tmp_path, twice)
+    if form == ".mat":
+        many = np.array([(IMAGE,), (TEXT,)], [("XAll", object)])
+        scipy.io.savemat(tmp_path / "many.mat", {"data": many})
+        with pytest.raises(InputError, match=r"data \(structs within .*or an array of them"):
+            load(tmp_path, "many.mat")
 
 
 def halves(parts):

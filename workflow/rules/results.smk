@@ -91,9 +91,10 @@ rule report:
         ENVIRONMENT
     params:
         results=[f"{RESULTS}/{e}.json" for e in reported()],
-        galleries=json.dumps(galleries()),
-        config=json.dumps(config),
-        choices=json.dumps(plan.choices(config, reported())),
+        # functions, so that braces of the config, as in `a photo of {tags}`, are no wildcards
+        galleries=lambda w: json.dumps(galleries()),
+        config=lambda w: json.dumps(config),
+        choices=lambda w: json.dumps(plan.choices(config, reported())),
     shell:
         "python -m pipeline report --results {params.results:q}"
         " --galleries <(printf %s {params.galleries:q}) --commented {input.commented:q}"

@@ -8,6 +8,7 @@ from urllib.error import URLError
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL.Image import Image
 from torch import Tensor, nn
 from torchvision.models import (
@@ -62,9 +63,9 @@ BACKBONES = {
 class Encoder(ImageEncoder):
     """A network in evaluation mode: uint8 (n, 3, 224, 224) in, float32 (n, dimensions) out."""
 
-    def __init__(self, network: nn.Module, dimensions: int) -> None:
+    def __init__(self, network: nn.Module, dimensions: int, normalize: bool = False) -> None:
         super().__init__(dimensions)
-        self.network = network
+        self.network, self._normalize = network, normalize
         self.scale = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
         self.eval().requires_grad_(False)
 
@@ -73,16 +74,23 @@ class Encoder(ImageEncoder):
 
     def forward(self, images: Tensor) -> Tensor:
         pixels = self.scale(images).contiguous(memory_format=torch.channels_last)
-        return self.network(pixels).float()
+        features = self.network(pixels).float()
+        return F.normalize(features) if self._normalize else features
 
 
 def create(
-    *, backbone: str, weights: str = "pretrained", layer: str = "", seed: int = 0
+    *,
+    backbone: str,
+    weights: str = "pretrained",
+    layer: str = "",
+    normalize: bool = False,
+    seed: int = 0,
 ) -> Encoder:
     """The encoder ``backbone``, cut at ``layer`` (default: the first one in ``BACKBONES``).
 
     weights: 'pretrained' (torchvision's, downloaded once), 'untrained' (drawn from ``seed``), or
     the path of a state dict; layers behind the cut may be missing from it, nothing else.
+    normalize: to length 1.
     Raises InputError for an unknown name or layer and for weights that cannot be had or do not fit.
     """
     known = _known(backbone)
@@ -95,7 +103,8 @@ def create(
         whole = set(network.state_dict())
         network = _cut(known, layer, network)
         _load(network, read_state(file), whole, f"{file}: not the weights of {backbone}")
-    return Encoder(network.to(memory_format=torch.channels_last), known.dimensions)
+    network = network.to(memory_format=torch.channels_last)
+    return Encoder(network, known.dimensions, normalize)
 
 
 def fetch_weights(name: str) -> Path:

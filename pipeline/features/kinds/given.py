@@ -11,8 +11,18 @@ from pipeline.store import Pairs, Provenance, feature_writer
 _BLOCK = 8192
 
 
-def write(pairs: Pairs, *, view: str, path: Path | str, provenance: Provenance) -> dict[str, Any]:
-    """Copy the array of ``view`` ('image' or 'text') of a ``features`` data set, block by block."""
+def write(
+    pairs: Pairs,
+    *,
+    view: str,
+    path: Path | str,
+    provenance: Provenance,
+    normalize: bool = False,
+) -> dict[str, Any]:
+    """Copy the array of ``view`` ('image' or 'text') of a ``features`` data set, block by block.
+
+    normalize  rows to length 1; those of zeros stay
+    """
     from pipeline.datasets._layouts import open_arrays
 
     if not pairs.sources:
@@ -33,7 +43,11 @@ def write(pairs: Pairs, *, view: str, path: Path | str, provenance: Provenance) 
         with feature_writer(path, array.shape, provenance) as writer:
             for first in range(0, len(array), _BLOCK):
                 rows = slice(first, min(first + _BLOCK, len(array)))
-                writer.write(rows, _finite(array.rows(rows), first, f"{where}: {view}"))
+                block = _finite(array.rows(rows), first, f"{where}: {view}")
+                if normalize:
+                    lengths = np.linalg.norm(block, axis=1, keepdims=True)
+                    block /= np.where(lengths > 0, lengths, 1)
+                writer.write(rows, block)
     return {}
 
 

@@ -1,5 +1,7 @@
 """Image encoders of ``transformers``: ViT, DINOv2, ConvNeXt, the image towers of CLIP, SigLIP."""
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -8,7 +10,8 @@ from torch import Tensor
 from transformers import AutoImageProcessor, AutoModel, BaseImageProcessor, PreTrainedModel
 
 from pipeline.errors import InputError
-from pipeline.features._hub import model_folder, unusable
+from pipeline.features._hub import ONLY_FILES, model_folder, unusable
+from pipeline.features.decode import RESIZED
 from pipeline.features.images import ImageEncoder
 
 POOLINGS = ("pooler", "cls", "mean", "projected")
@@ -24,7 +27,9 @@ class Tower(ImageEncoder):
     def __init__(
         self, network: PreTrainedModel, processor: BaseImageProcessor, pooling: str, normalize: bool
     ) -> None:
-        super().__init__(0)
+        sides = [side for side in dict(processor.size).values() if side]  # one number, or two
+        cropped = getattr(processor, "crop_pct", None) or 1  # ConvNeXt's resizes to more than that
+        super().__init__(0, math.ceil(max(sides, default=RESIZED) / cropped))
         self.network, self._processor = network, processor
         self._pooling, self._normalize = pooling, normalize
         self.eval().requires_grad_(False)
@@ -64,8 +69,8 @@ def create(
         raise InputError(f"no pooling is named {pooling!r}; there are {', '.join(POOLINGS)}")
     folder = model_folder(model, revision)
     with unusable(folder, "image encoder"):
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        network = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        processor = AutoImageProcessor.from_pretrained(folder, **ONLY_FILES)
+        network = AutoModel.from_pretrained(folder, **ONLY_FILES, dtype=torch.float32)
         if pooling == "projected" and not hasattr(network, "get_image_features"):
             raise ValueError("it projects into no space of images and texts")
         return Tower(network, processor, pooling, normalize)

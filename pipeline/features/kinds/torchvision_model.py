@@ -22,7 +22,7 @@ class Layer(ImageEncoder):
     """What a network computes at one of its nodes, averaged over places; its own transforms."""
 
     def __init__(self, network: nn.Module, node: str, transforms: nn.Module, unit: bool) -> None:
-        super().__init__(0)
+        super().__init__(0, transforms.resize_size[0])
         self.network = create_feature_extractor(network, [node])
         self._node, self._transforms, self._unit = node, transforms, unit
         self.eval().requires_grad_(False)

@@ -21,10 +21,11 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from pipeline.devices import THREADS, pick_device, threads
 from pipeline.errors import InputError
-from pipeline.features._hub import model_folder, unusable
+from pipeline.features._hub import ONLY_FILES, model_folder, unusable
+from pipeline.features.batches import by_halves, precision
 from pipeline.features.captions import texts_of
-from pipeline.features.devices import THREADS, pick_device, threads
 from pipeline.features.images import check_digest, digest_of
 from pipeline.features.kinds import defaults_of
 from pipeline.seeds import derive
@@ -43,6 +44,7 @@ class TextEncoder:
                'projected' into the space that a text tower shares with its images
     prefix     put before every text, as E5 wants it
     normalize  to length 1
+    mixed_precision   'float16' (or True) or 'bfloat16', on a GPU
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -52,6 +54,7 @@ class TextEncoder:
     batch_size: int = 64
     prefix: str = ""
     normalize: bool = False
+    mixed_precision: bool | str = False
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLINGS:
@@ -95,6 +98,11 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _embed(self, tokens: list[list[int]]) -> np.ndarray:
+        with precision(self.network.device, self.mixed_precision):
+            vectors = by_halves(self._vectors, tokens, "text")
+        return (F.normalize(vectors) if self.normalize else vectors).cpu().numpy()
+
+    def _vectors(self, tokens: list[list[int]]) -> Tensor:
         # SigLIP was trained on texts padded to one length, and reads its last token
         fixed = self.network.config.model_type.startswith("siglip")
         batch = self.tokenizer.pad(
@@ -109,8 +117,7 @@ class TextEncoder:
         else:
             mask = batch.get("attention_mask", torch.ones_like(batch["input_ids"]))
             vectors = POOLINGS[self.pooling](self._tower(**batch), mask)
-        vectors = vectors.float()
-        return (F.normalize(vectors) if self.normalize else vectors).cpu().numpy()
+        return vectors.float()
 
 
 def _mean(states: Tensor, mask: Tensor) -> Tensor:
@@ -139,10 +146,12 @@ def write(
     captions: str = "one",
     caption_seed: int = 0,
     template: str = "",
+    prefer: str = "tags",
     prefix: str = "",
     normalize: bool = False,
     batch_size: int = 64,
     max_length: int = 64,
+    mixed_precision: bool | str = False,
     device: str = "auto",
     layers: int = 4,
     width: int = 256,
@@ -154,13 +163,15 @@ def write(
     weights              'pretrained', or 'untrained': a BERT of ``layers``, ``width`` drawn from
                          ``seed``
     captions             'one' of each pair's own, drawn by ``caption_seed``, or the mean of 'all'
-    template             a sentence such as 'a photo of {tags}', to encode tags instead
-    pooling, prefix, normalize   see ``TextEncoder``; texts are cut at ``max_length`` tokens
+    template, prefer     a sentence such as 'a photo of {tags}', to encode tags instead; with
+                         'captions' preferred only where the pairs have none
+    pooling, prefix, normalize, mixed_precision   see ``TextEncoder``; texts are cut at
+                         ``max_length`` tokens
     """
     options = dict(locals())
     if weights not in ("pretrained", "untrained"):
         raise InputError(f"text weights are 'pretrained' or 'untrained', not {weights!r}")
-    texts = texts_of(pairs, captions=captions, seed=caption_seed, template=template)
+    texts = texts_of(pairs, captions=captions, seed=caption_seed, template=template, prefer=prefer)
     facts: dict[str, Any] = {}
     if weights == "untrained":
         facts["vocabulary"] = word_pieces(text for group in texts for text in group)
@@ -179,6 +190,8 @@ def write(
             if max(counts) > 1:
                 starts = np.cumsum([0, *counts[:-1]])
                 block = np.add.reduceat(block, starts) / np.array(counts, np.float32)[:, None]
+                if normalize:  # a mean of unit vectors is shorter
+                    block /= np.linalg.norm(block, axis=1, keepdims=True)
             writer.write(slice(first, first + len(window)), block)
             writer.keep(first + len(window))
     return facts
@@ -216,8 +229,8 @@ def trained(
     """
     folder = model_folder(model, revision)
     with unusable(folder, "text encoder"):
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        network = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **ONLY_FILES)
+        network = AutoModel.from_pretrained(folder, **ONLY_FILES, dtype=torch.float32)
     return tokenizer, network.eval()
 
 

@@ -1,4 +1,4 @@
-"""Which device an encoder runs on, and on how many threads."""
+"""Which device torch computes on, and on how many threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,5 @@ def pick_device(name: str = "auto") -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(
-            f"device {name} was asked for, but torch sees no GPU here; use cpu or auto"
-        )
+        raise InputError(f"device is {name!r} but torch sees no GPU here; use 'auto' or 'cpu'")
     return torch.device(name)
