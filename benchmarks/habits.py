@@ -47,7 +47,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "cvh": {},
     "cca_itq": {},
     "fsh": {},
-    "ucmfh_withheld": {"hidden": 512, "width": 64, "epochs": 20},
+    "ucmfh_withheld": {"hidden": 512, "width": 64, "epochs": 10},
     "ucch": {"hidden": 256},
     "djsrh": {"hidden": 256, "epochs": 20},
     "dsah": {"hidden": 256, "epochs": 20},
@@ -138,10 +138,11 @@ def rows_of(name: str, data: Data, seed: int) -> Iterator[dict[str, Any]]:
     yield row("ties_database", found["stable"])
     yield row("ties_optimistic", found["optimistic"])
     yield row("ties_pessimistic", found["pessimistic"])
-    yield row("dropped_batch", data.score(hasher, **without_rest(data.split))["expected_hits"])
+    if min(queries, len(data.split.database)) >= BATCH:
+        yield row("dropped_batch", data.score(hasher, **without_rest(data.split))["expected_hits"])
     if isinstance(hasher, UCMFH):
         yield row("both_views", both_views(hasher, data))
-    if watch.states:
+    elif watch.states:
         by_epoch = [data.score(h)["expected_hits"] for h in watch.epochs()]
         yield row("best_epoch", max(by_epoch))
     if name in TRAINED_ELSEWHERE:

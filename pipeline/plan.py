@@ -64,7 +64,9 @@ def name_splits(config: dict[str, Any]) -> None:
 def spread_protocols(config: dict[str, Any]) -> None:
     """An experiment under several protocols gets a table for each beside it, as further entries."""
     every = config.get("experiments")
-    for name, entry in list(every.items()) if isinstance(every, dict) else ():
+    if not isinstance(every, dict):
+        return  # the schema says what is wrong with it
+    for name, entry in list(every.items()):
         asked = entry.get("protocols") if isinstance(entry, dict) else None
         for protocol in asked if isinstance(asked, list) else ():
             every[table_under(name, protocol)] = _under(config, name, entry, protocol)

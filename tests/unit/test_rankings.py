@@ -10,6 +10,7 @@ from made_metrics import cell, groups, spec
 from pipeline.errors import InputError
 from pipeline.results import rankings
 from pipeline.results.leaderboard import write_rankings
+from pipeline.results.report import write_report
 from pipeline.results.tables import write_table
 
 ASKED = {"near": "mAP@50", "far": "mAP@all"}
@@ -122,6 +123,13 @@ def test_the_page_shows_what_saw_both_views_without_a_rank(page):
     assert np.isnan(table.loc[("near", "UCMFH"), "rank"])
     assert table.loc[("near", "CVH"), "rank"] == 1
     assert "shown, not ranked" in page.read_text()
+
+
+def test_the_report_leads_to_the_page(page, tmp_path):
+    shown = {**SPEC, "cells": [], "seeds": [0]}
+    write_report([(shown, page.with_suffix(".csv"))], tmp_path / "report.html", title="t")
+    text = (tmp_path / "report.html").read_text()
+    assert 'href="field.html"' in text and "(near, far)" in text
 
 
 @pytest.mark.slow

@@ -39,7 +39,11 @@ RAW, ARTEFACTS, RESULTS = config["raw"], config["artefacts"], config["results"]
 CELL = f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}"
 # What `all` makes and a report shows: an overlay's run has none of the paper's other experiments.
 NAMED = own_experiments(config, GIVEN)
-OWN = [e for e in config["experiments"] if config["experiments"][e].get("part_of", e) in NAMED]
+OWN = [
+    e
+    for e in config["experiments"]
+    if config["experiments"][e].get("part_of", e) in NAMED
+]
 
 
 wildcard_constraints:
@@ -215,7 +219,9 @@ def tables_of(experiment):
 def method_files(experiment):
     """The sources of an experiment's methods, whose docstrings say what of them is whose."""
     names = {plan.parse_name(s.method)[0] for s in plan.settings(config, experiment)}
-    return [f"{Path(datasets.__file__).parents[1]}/methods/{n}.py" for n in sorted(names)]
+    return [
+        f"{Path(datasets.__file__).parents[1]}/methods/{n}.py" for n in sorted(names)
+    ]
 
 
 def results_of(experiment, only=""):
