@@ -5,7 +5,7 @@
 
 Every row of the CSV is one habit, set, method and seed: ``honest`` and ``bent`` are the mean of
 i2t and t2i mAP@1000 on test queries, 16 bits, expected over ties where the habit is not one of
-ties. One fit serves all habits but two, which need trainings of their own. Then the figure
+ties. One fit serves all habits but one, which needs two trainings of its own. Then the figure
 ``docs/img/habits.png`` and ``results/habits.md`` are made from the CSV; ``docs/habits.md`` says
 what they mean. No method is chosen or tuned by any of this.
 """
@@ -54,6 +54,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "cirh": {"hidden": 512, "width": 256, "epochs": 30},
     "cmimh": {"hidden": 128, "critic_hidden": 32, "on_collapse": "warn"},
 }
+WITHOUT_NETWORKS = ("random", "cvh", "cca_itq", "fsh")  # their marks are hollow in the figure
 #: those trained twice more, for what other training rows do
 TRAINED_ELSEWHERE = ("cvh", "cca_itq", "fsh", "djsrh")
 #: a habit -> what is done, in the figure's order
@@ -310,6 +311,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
                 axis.errorbar(
                     places, of.loc[there, "mean"], of.loc[there, "std"], linestyle="none",
                     marker=drawn.marker, color=drawn.color, markersize=4, linewidth=0.8,
+                    fillstyle="none" if method in WITHOUT_NETWORKS else "full",
                     label=label(method),
                 )  # fmt: skip
             axis.set_title(name, loc="left")
