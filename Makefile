@@ -10,8 +10,11 @@ DEMO := $(BIN)/snakemake $(DEMO_ARGUMENTS)
 TUNED := $(addprefix results/tuning/,$(addsuffix .csv,cvh cca_itq imh pdh cmfh acq fsh cre djsrh udcmh \
   mgah ukd_ss ucch jdsh dgcpn dsah ucmfh_withheld cirh cmimh cmimh_n))
 
+SETS := $(addprefix data/artefacts/,synth/given/given-train/split.h5 wiki/given/given/split.h5 \
+  scenes/lite/demo/image-pca.h5 coco-mini/squeezenet-minilm/mini/image-pca.h5)
+
 .DEFAULT_GOAL := help
-.PHONY: help install tuning demo demo-all rehearsal resume verify kills test test-fast test-long bench lint format lock clean
+.PHONY: help install habits tuning demo demo-all rehearsal resume verify kills test test-fast test-long bench lint format lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +55,10 @@ rehearsal: $(INSTALLED)  ## the main comparison at MIR-Flickr's true size, on dr
 tuning: $(INSTALLED)  ## 16 settings of every method by one protocol, on validation queries; many hours
 	$(BIN)/snakemake --cores $(CORES) --quiet host rules --configfile overlays/tuning.yaml -- $(TUNED)
 	$(BIN)/python -m benchmarks.tuning $(TUNED)
+
+habits: $(INSTALLED)  ## what habits of the field do to a number, on four small sets; half an hour
+	$(BIN)/snakemake --cores $(CORES) --quiet host rules --configfile overlays/comparison.yaml -- $(SETS)
+	$(BIN)/python -m benchmarks.habits
 
 resume: $(INSTALLED)  ## after a kill: free the lock, then go on where the demo stopped
 	$(BIN)/python -m pipeline.resume $(DEMO_ARGUMENTS) -- results/demo/report.html

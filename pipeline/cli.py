@@ -121,6 +121,12 @@ def _table(a: argparse.Namespace) -> None:
     write_table(read_json(a.spec), a.out)
 
 
+def _rankings(a: argparse.Namespace) -> None:
+    from pipeline.results.leaderboard import write_rankings
+
+    write_rankings(read_json(a.spec), a.out)
+
+
 def _figure(a: argparse.Namespace) -> None:
     from pipeline.results.curves import write_figure
 
@@ -228,6 +234,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, run, about in (
         ("table", _table, "write a table as CSV, Markdown and LaTeX"),
+        ("rankings", _rankings, "write how methods rank under several protocols, as CSV and pages"),
         ("figure", _figure, "write a figure as PNG, SVG and the data behind it as CSV"),
     ):
         add = stage(name, run, about)

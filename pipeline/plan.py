@@ -61,9 +61,28 @@ def name_splits(config: dict[str, Any]) -> None:
             entry["split"] = f"{name}-own"
 
 
+def spread_protocols(config: dict[str, Any]) -> None:
+    """An experiment under several protocols gets a table for each beside it, as further entries."""
+    every = config.get("experiments")
+    if not isinstance(every, dict):
+        return  # the schema says what is wrong with it
+    for name, entry in list(every.items()):
+        asked = entry.get("protocols") if isinstance(entry, dict) else None
+        for protocol in asked if isinstance(asked, list) else ():
+            every[table_under(name, protocol)] = _under(config, name, entry, protocol)
+
+
+def table_under(experiment: str, protocol: str) -> str:
+    """The name of the table that an experiment has under one of its protocols."""
+    return f"{experiment}-{protocol}"
+
+
 def settings(config: Config, experiment: str) -> list[Setting]:
     """The settings of one experiment, each once, in the order of the config."""
     entry = _known(config, "experiments", experiment)
+    if "protocols" in entry:
+        tables = (table_under(experiment, protocol) for protocol in entry["protocols"])
+        return list(dict.fromkeys(s for table in tables for s in settings(config, table)))
     axes = itertools.product(
         entry["datasets"], entry.get("train", [None]), _methods(config, entry), entry["bits"]
     )
@@ -107,6 +126,29 @@ def spec(config: Config, experiment: str, only: str | None = None) -> dict[str, 
         "reference": _reference(config, entry),
         "cells": cells,
     } | {key: entry[key] for key in keys if key in entry}
+
+
+def rankings_spec(config: Config, experiment: str) -> dict[str, Any]:
+    """What the results stage needs to know of an experiment under several protocols, JSON-able.
+
+    ``tables`` by protocol: the file of its table, its metric and its source.
+    """
+    entry = _known(config, "experiments", experiment)
+    return {
+        "name": experiment,
+        "kind": "rankings",
+        "title": entry["title"],
+        "seeds": config["seeds"],
+        "cells": [_cell(config, entry, s, None) for s in settings(config, experiment)],
+        "tables": {
+            protocol: {
+                "file": f"{config['results']}/{table_under(experiment, protocol)}.csv",
+                "metric": config["protocols"][protocol]["metrics"][0],
+                "source": config["protocols"][protocol]["source"],
+            }
+            for protocol in entry["protocols"]
+        },
+    }
 
 
 def galleries(config: Config, experiments: Iterable[str]) -> list[dict[str, Any]]:
@@ -204,6 +246,22 @@ def check(config: Config) -> None:
             _one_of(setting.features, config["features"], f"{where}.features")
             _one_of(parse_name(setting.split)[0], config["splits"], f"{where}.split")
             _one_of(parse_name(setting.method)[0], methods.available(), f"{where}.methods")
+
+
+def _under(config: Config, name: str, entry: Mapping[str, Any], protocol: str) -> dict[str, Any]:
+    """The entry of an experiment's table under a protocol: its metric, and its splits."""
+    known = config.get("protocols") or {}
+    _one_of(protocol, known, f"experiments.{name}.protocols")
+    own, rules = entry.get("split", {}), known[protocol]
+    kept = {key: value for key, value in entry.items() if key not in ("protocols", "split")}
+    split = own if isinstance(own, str) else {**rules.get("split", {}), **own}
+    return {
+        **kept,
+        "title": f"{entry.get('title', name)}: {rules['metrics'][0]}, protocol {protocol}",
+        "metrics": rules["metrics"],
+        "split": split,
+        "part_of": name,
+    }
 
 
 def _methods(

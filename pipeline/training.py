@@ -216,10 +216,10 @@ def _codes(
         views = _encode_pairs(hasher, images, texts, i)
     else:
         views = (_encode(hasher, images, "image", i), _encode(hasher, texts, "text", i))
-    found = {}
+    found: dict[str, Any] = {"sees_both_views": True} if hasher.sees_both_views else {}
     if type(hasher).diagnose is not Hasher.diagnose:
         some = split.database[:: -(-len(split.database) // _DIAGNOSED)]
-        found = hasher.diagnose(images.rows(some, i), texts.rows(some, i))
+        found |= hasher.diagnose(images.rows(some, i), texts.rows(some, i))
     return Codes([seed], *views, {name: np.asarray(value)[None] for name, value in found.items()})
 
 

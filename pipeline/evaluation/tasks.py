@@ -105,8 +105,11 @@ def evaluate_tasks(
             )
             found = result.arrays() | {"without_relevant": np.float64(alone)}
             groups[task].append(found | instances.get(task, {}))
-        told = codes.diagnostics.get("collapsed")
-        known = {} if told is None else {"collapsed": np.asarray(told[i])}
+        known = {
+            name: np.asarray(codes.diagnostics[name][i])
+            for name in ("collapsed", "sees_both_views")
+            if name in codes.diagnostics
+        }
         groups["codes"].append(_of_codes(views, database) | known)
         groups["queries"].append({"rows": queries})
     return {group: _stack(seeds) for group, seeds in groups.items()}

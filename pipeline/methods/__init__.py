@@ -1,14 +1,18 @@
 """Hashing methods, one file each, named like the method. ``create`` finds them by that name."""
 
+import ast
 import importlib
 import inspect
 import pkgutil
+import re
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.methods.base import Hasher
 
 _NOT_METHODS = {"base"}
+ORIGIN = ("Theirs", "Ours", "Not known")
 
 
 def available() -> list[str]:
@@ -37,6 +41,22 @@ def create(name: str, *, bits: int, seed: int, **params: Any) -> Hasher:
 def parameters(name: str) -> set[str]:
     """The names of a method's own parameters, those that its constructor takes."""
     return set(inspect.signature(_class(name)).parameters) - {"bits", "seed"}
+
+
+def origin(name: str) -> dict[str, str]:
+    """What of a method is its authors', what is ours, and what is not known, from its docstring.
+
+    The docstring of its class holds them as paragraphs that begin with ``Theirs:``, ``Ours:`` and
+    ``Not known:``. The source is read and not imported, so that this costs no library.
+    """
+    tree = ast.parse(Path(__path__[0], f"{name}.py").read_text(encoding="utf-8"))
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    told = " ".join(f"{ast.get_docstring(node) or ''}\n\n" for node in classes)
+    found = {}
+    for key in ORIGIN:
+        paragraph = re.search(rf"^\s*{key}:\s+(.+?)\n\s*\n", told, re.DOTALL | re.MULTILINE)
+        found[key] = " ".join(paragraph[1].split()) if paragraph else ""
+    return found
 
 
 def _class(name: str) -> type[Hasher]:

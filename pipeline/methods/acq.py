@@ -26,7 +26,7 @@ class ACQ(Hasher):
     orthogonal Procrustes solution for B_m + eta times the other view's codes. A code is
     sign(x W_m diag(rho^power) R_m).
 
-    eta    weight of the other view's codes; 1 gives the views one shared code. Ours.
+    eta    weight of the other view's codes; 1 gives the views one shared code
     power  how strongly a variate counts by its correlation; 0 weighs them alike, 1 as CCA-ITQ does.
            It decides the result. On validation queries drawn from the training rows 1 beats 0
            and .5 on both sets of benchmarks/selection.py and 2 only on the drawn one (.466
@@ -34,8 +34,14 @@ class ACQ(Hasher):
     ridge  of the CCA, in units of the mean eigenvalue of the view's scatter
     iterations  fixed; the objective has settled long before
 
-    Assumed: views centred, each variate of norm sqrt(n) before scaling, so that a rotated row is of
-    the size of a code. Random only in the rotation that both views start from.
+    Random only in the rotation that both views start from.
+
+    Theirs: the idea that each view's quantiser is sought with the help of the other view.
+
+    Ours: the objective and its updates; eta; iterations; views centred, each variate of norm
+    sqrt(n) before scaling, so that a rotated row is of the size of a code.
+
+    Not known: the authors' code and constants; no code is public.
     """
 
     learned = ("image_mean_", "image_weights_", "text_mean_", "text_weights_")

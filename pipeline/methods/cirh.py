@@ -22,11 +22,16 @@ class CIRH(_deep.TwoNetHasher):
 
     The joint network passes both views over a graph of similarities, puts what it found into one
     code and restores the features from it; after each of its epochs the hash functions learn one
-    epoch from its codes. Defaults are the authors' for MIR-Flickr. Three things differ from their
-    code: it looks the similarities of the second pass up by position, where the pairs have another
-    order, so that they are those of other pairs (here by the pairs' numbers); it keeps the epoch
-    that is best on test queries (here the last); mini-batches are of one size, since batch
+    epoch from its codes.
+
+    Theirs: networks, losses and all defaults, for MIR-Flickr.
+
+    Ours: the similarities of the second pass are looked up by the pairs' numbers, where their code
+    does so by position, in another order, so that they are those of other pairs; the last epoch,
+    where they keep the one that is best on test queries; mini-batches of one size, since batch
     normalisation cannot learn from a last batch of one pair.
+
+    Not known: nothing that matters.
 
     image_share, mixed_share  a1, of the image view in the similarities; a2, of these beside their
                               saturated form

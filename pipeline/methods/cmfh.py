@@ -30,7 +30,14 @@ class CMFH(Hasher):
     iterations  at most. The rule is absolute, so features of large norm are slow to meet it; the
                 sets of benchmarks/methods.py take 30 to 210.
 
-    Defaults are those of the authors' first release. Random only in the uniform start of V and P.
+    Random only in the uniform start of V and P.
+
+    Theirs: objective, updates, stopping rule and all defaults, from their first release.
+
+    Ours: codes of the database by the maps too, so that all four tasks are defined; an end to the
+    iterations.
+
+    Not known: nothing that matters.
     """
 
     learned = ("image_mean_", "image_map_", "text_mean_", "text_map_")

@@ -44,6 +44,13 @@ class CMIMH(_deep.TwoNetHasher):
     hidden       width of encoders and decoders; critic_hidden of critics and classifiers
     on_collapse  'raise' a CollapseError, or 'warn' and mark the codes (for ablations)
 
+    Theirs: the objective, term by term; batch size.
+
+    Ours: weights, rates, sizes, units of the terms, schedule and the guard against collapse
+    (docs/cmimh.md says how each was chosen).
+
+    Not known: the authors' constants and schedule; no code is public.
+
     After ``fit``: history_, a record per epoch; collapsed_, what is wrong with the codes, or ''.
     """
 

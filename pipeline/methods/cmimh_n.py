@@ -32,6 +32,12 @@ class CMIMHN(CMIMH):
     feature_dropout  share of the features that encoders do not see, drawn for every mini-batch
     whitening_power  of its standard deviation that each feature is divided by: 0 keeps the spectrum
                      of a view as CMIMH does, 1 gives all features one variance
+
+    Theirs: all that it shares with CMIMH.
+
+    Ours: neighbours, features dropped at random, whitening, and their constants.
+
+    Not known: nothing; no paper has it.
     """
 
     neighbors: int = 10

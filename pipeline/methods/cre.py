@@ -35,8 +35,13 @@ class CRE(Hasher):
     ridge         of the hash functions, in units of the mean eigenvalue of S_m'S_m
     iterations    fixed
 
-    Assumed, being unknown: hash functions are regressed inside the loop; v_m, the mean square
-    of S_m, gives the views equal say; RBF width = the mean distance to the anchors; all defaults.
+    Theirs: one discrete code, Euclidean similarities of images and cosines of texts, balance and
+    uncorrelation, alternating discrete updates.
+
+    Ours: hash functions regressed inside the loop; v_m, the mean square of S_m, gives the views
+    equal say; RBF width = the mean distance to the anchors; all defaults.
+
+    Not known: the exact objective and every constant; no code is public.
     """
 
     learned = (

@@ -27,7 +27,12 @@ class CVH(Hasher):
 
     ridge  l, in units of the mean eigenvalue of the view's scatter. Public implementations add 1e-4
            to the unscaled scatter, which leaves a sparse bag of words as singular as it was.
-           Assumed: both views are centred.
+
+    Theirs: the eigenproblem; bits are signs of its solutions.
+
+    Ours: the ridge's unit; bits beyond the rank of the narrower view.
+
+    Not known: whether the authors centre the views; here both are.
     """
 
     learned = ("image_mean_", "image_weights_", "text_mean_", "text_weights_")

@@ -22,12 +22,15 @@ class DGCPN(_deep.TwoNetHasher):
     similarity; two items are coherent when their neighbours are the same, (P P')_ij. Each step is
     half real, half binary: one view's codes are real, the other's their signs, and vice versa.
 
-    Defaults are the authors' where known: a1, a2, pair_target, SGD at 0.005. Assumed: weight 1 of
-    all three losses; neighbours 0.4 n of the n training pairs and P P' times twice their number
-    (the authors' 2,000 and 4,000 at n = 5,000, which brings the diagonal to about 2); networks 512
-    wide instead of 4,096: cheaper, and on validation queries (``benchmarks/selection.py``) better
-    than 1,024 (.479 and .370 for .470 and .268 on synth and Wikipedia).
-    Features are centred, as in DJSRH.
+    Theirs: similarity, coherence, half-real half-binary steps; a1, a2, pair_target, SGD at 0.005.
+
+    Ours: neighbours as 0.4 n of the n training pairs and P P' times twice their number (the
+    authors' 2,000 and 4,000 at n = 5,000, which brings the diagonal to about 2); networks 512 wide
+    instead of 4,096: cheaper, and on validation queries (``benchmarks/selection.py``) better than
+    1,024 (.479 and .370 for .470 and .268 on synth and Wikipedia); centred features, as in DJSRH;
+    the last epoch, where the authors select on labelled validation queries.
+
+    Not known: the weights of the three losses; here 1.
 
     epochs       passes over the training set
     batch_size   rows of a mini-batch

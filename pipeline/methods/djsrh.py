@@ -20,14 +20,18 @@ class DJSRH(_deep.TwoNetHasher):
     """Codes whose cosines reconstruct a joint-semantics matrix S of the mini-batch.
 
     The image head is linear, the text head has one hidden layer; codes are tanh(a h), where the
-    slope a grows with the epoch (a continuation of sign). Defaults are the authors' for MIR-Flickr.
-    The authors fine-tune AlexNet under the image head and take S_1 from a frozen copy of it; with
-    given features the backbone is frozen, and both are the features themselves.
+    slope a grows with the epoch (a continuation of sign).
 
-    The one departure: features are centred. The authors' are sparse (FC7 after its ReLU); the
+    Theirs: networks, similarity, loss and all defaults, for MIR-Flickr.
+
+    Ours: the authors fine-tune AlexNet under the image head and take S_1 from a frozen copy of it;
+    with given features the backbone is frozen, and both are the features themselves. Features are
+    centred. The authors' are sparse (FC7 after its ReLU); the
     cosines of dense non-negative features are all near 1, and S would be almost constant.
     ``center=False`` is the authors' way. On validation queries (``benchmarks/selection.py``, 16
     bits, i2t and t2i) centring gives .421 for .388 on synth and .186 for .153 on Wikipedia.
+
+    Not known: nothing that matters.
 
     epochs        passes over the training set
     batch_size    rows of a mini-batch, and so of S

@@ -26,11 +26,15 @@ class DSAH(_deep.TwoNetHasher):
         + MSE(diagonal of cos(c_1, c_2), scale) + MSE(cos(c_1, c_2), its transpose)
         + eta (MSE(D_1 c_1, x_2) + MSE(D_2 c_2, x_1))
 
-    with a linear map D_m from a view's code to the other view's features. Networks, slope of the
-    codes and centred features are those of ``djsrh``. From the authors' settings for MIR-Flickr:
-    scale, eta, lr, batch_size. Assumed: beta, intra and epochs as in DJSRH, on which the authors'
-    code builds; D_m linear; weight 1 of the two terms about true pairs. They keep the epoch that is
-    best on test queries, here the last is kept.
+    with a linear map D_m from a view's code to the other view's features.
+
+    Theirs: the terms of the loss; scale, eta, lr, batch_size, for MIR-Flickr.
+
+    Ours: networks, slope of the codes and centred features of ``djsrh``; the last epoch, where they
+    keep the one that is best on test queries.
+
+    Not known: beta, intra and epochs, here as in DJSRH, on which the authors' code builds; the form
+    of D_m, here linear; the weights of the two terms about true pairs, here 1.
 
     epochs      passes over the training set
     batch_size  rows of a mini-batch, and so of S

@@ -28,8 +28,8 @@ class FSH(Hasher):
         W_m = (X_m X_m')^-1 X_m B'
         eta = (P_1 / (P_1 + P_2))^(1 / (1 - weight)),   P_m = tr(S_m - Bs' B A_m)
 
-    and a code is sign(W_m' x). The second weight is 1 - eta, as in the authors' release, rather
-    than the like power of P_2 over the sum.
+    and a code is sign(W_m' x). The second weight is 1 - eta rather than the like power of P_2 over
+    the sum.
 
     anchors     pairs drawn at random from the training set
     neighbours  anchors that stand for a sample, and for an anchor, in one view
@@ -40,8 +40,13 @@ class FSH(Hasher):
     iterations  fixed, the authors' 100
     ridge       added to X_m X_m', which a bag of words leaves singular
 
-    Defaults are those of the authors' MATLAB release. Deterministic given the anchors and the
-    normal first W_m, which the seed draws.
+    Deterministic given the anchors and the normal first W_m, which the seed draws.
+
+    Theirs: objective, updates and all defaults, from their MATLAB release; so is the second weight.
+
+    Ours: the ridge.
+
+    Not known: nothing that matters.
     """
 
     learned = ("image_mean_", "image_weights_", "text_mean_", "text_weights_")

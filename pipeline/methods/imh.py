@@ -29,10 +29,15 @@ class IMH(Hasher):
     smoothness  the paper's lambda
     neighbours  of a row in its graph, joined when either is the other's neighbour
 
-    Defaults are those of the public implementation. There the embeddings of the two views differ by
-    a coupling of weight 1e10, which is taken as exact here, and the threshold is the median of
-    whatever set is being encoded, which would let a query's code depend on the other queries.
     Deterministic; time O(n^3), memory O(n^2).
+
+    Theirs: objective and eigenproblem; the defaults of a public implementation by others.
+
+    Ours: one embedding, where that implementation couples two by a weight of 1e10; the threshold is
+    the median of the training rows, where it takes that of whatever is being encoded, which lets a
+    query's code depend on the other queries.
+
+    Not known: what the authors' own code does; it is not public.
     """
 
     learned = (

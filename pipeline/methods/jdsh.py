@@ -22,9 +22,14 @@ class JDSH(_deep.TwoNetHasher):
     The heads and their schedule are DJSRH's. The authors read the thresholds of the re-weighting
     off each data set's own histogram of S and write them into its settings; here the same rule is
     applied to the training set itself: ``left`` and ``right`` are quantiles, and the ends minimum
-    and maximum, of S over mini-batches drawn before training. Features are centred, as in DJSRH.
-    The other defaults are the authors' for MIR-Flickr; they train for 300 epochs and keep the best
-    on test, here the last of fewer is kept.
+    and maximum, of S over mini-batches drawn before training.
+
+    Theirs: similarity, re-weighting, loss; the other defaults, for MIR-Flickr.
+
+    Ours: thresholds by rule; centred features, as in DJSRH; the last of 80 epochs, where they train
+    for 300 and keep the best on test.
+
+    Not known: nothing that matters.
 
     epochs        passes over the training set
     batch_size    rows of a mini-batch, and so of S

@@ -30,8 +30,14 @@ class LDR(_deep.TwoNetHasher):
       min  ranking(s_1, s_2) - informative sum_m I(x_m; s_m, e_m) + disentangled sum_m I(s_m; e_m).
 
     Every I is the Jensen-Shannon bound by a critic that tells true from shuffled couples of the
-    mini-batch; the critics of the last term play against the encoders. Assumed: all sizes, weights
-    and rates, the hinge over all negatives of the batch, networks with one hidden layer.
+    mini-batch; the critics of the last term play against the encoders.
+
+    Theirs: two stages, shared and exclusive representations, the three kinds of information.
+
+    Ours: all sizes, weights and rates, the hinge over all negatives of the batch, networks with one
+    hidden layer.
+
+    Not known: all that the abstract does not say; no code is public.
 
     epochs         passes of each of the two stages
     batch_size     rows of a mini-batch

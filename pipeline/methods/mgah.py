@@ -27,12 +27,16 @@ class MGAH(_deep.TwoNetHasher):
     end, minimises a triplet hinge with margin bits/8; the generator is a softmax policy over
     candidates, trained by REINFORCE: the reward is the discriminator's hinge, squashed.
 
-    Kept from the authors: the graph (five neighbours by each view), the margin, the schedule
-    (pre-training against random negatives, then rounds of one epoch of the discriminator and two of
-    the generator), the candidates (a random fiftieth of the set; here one draw serves a
-    mini-batch), two draws for each query. Assumed, for the cost's sake: networks 1,024 wide instead
-    of 8,192, and, with momentum, 30 epochs and 2 rounds instead of 200 and 30; on validation
-    queries (``benchmarks/selection.py``) fewer epochs are worse and more rounds do not help.
+    Theirs: the graph (five neighbours by each view), the margin, the schedule (pre-training against
+    random negatives, then rounds of one epoch of the discriminator and two of the generator), the
+    candidates (a random fiftieth of the set), two draws for each query.
+
+    Ours: for the cost's sake one draw of candidates serves a mini-batch; networks 1,024 wide
+    instead of 8,192, and, with momentum, 30 epochs and 2 rounds instead of 200 and 30; on
+    validation queries (``benchmarks/selection.py``) fewer epochs are worse and more rounds do not
+    help.
+
+    Not known: nothing that matters; it has not been run in full.
 
     epochs        passes of the pre-training
     rounds        of the adversarial phase

@@ -33,9 +33,14 @@ class PDH(Hasher):
     tolerance  the stopping rule, as a share of all bits
     ridge      of the CCA, in units of the mean eigenvalue of the view's scatter
 
-    Assumed: centred views and no intercept (with one, bits of unequal halves grow more unequal each
-    round until, on a narrow view, every code is the same); the squared hinge;
-    as decorrelation the signs of the nearest column-orthogonal matrix to the centred bits.
+    Theirs: the objective and the exchange of bits between the views.
+
+    Ours: centred views and no intercept (with one, bits of unequal halves grow more unequal each
+    round until, on a narrow view, every code is the same); the squared hinge; as decorrelation the
+    signs of the nearest column-orthogonal matrix to the centred bits; C, iterations, tolerance.
+
+    Not known: the authors' code and constants; no code is public.
+
     Deterministic up to the rank of the narrower view; bits beyond it start at random directions of
     the canonical space, and a warning says so.
     """

@@ -12,7 +12,7 @@ from pipeline.seeds import derive
 
 @dataclass(eq=False, kw_only=True)
 class Sign(Hasher):
-    """Bit t is the sign of the t-th principal component of a centred view. A floor of ours.
+    """Bit t is the sign of the t-th principal component of a centred view.
 
     By default each view has its own components: codes tell how much of a view survives in so many
     bits, and codes of two views are unrelated. With ``shared`` both views must lie in one given
@@ -22,6 +22,12 @@ class Sign(Hasher):
     the components' space, and a warning says so.
 
     shared  whether the views' features are coordinates in one space
+
+    Theirs: nothing; it is a floor.
+
+    Ours: all of it.
+
+    Not known: nothing.
     """
 
     learned = ("image_mean_", "image_axes_", "text_mean_", "text_axes_")

@@ -19,9 +19,15 @@ class UCCH(_deep.TwoNetHasher):
     """Contrast each view with the signs of a memory of joint codes; rank across the views.
 
     Symbols: v1, v2 = L2-normalised tanh outputs of the two networks; m_i = memory of pair i, a unit
-    vector. Defaults are the authors' for MIR-Flickr. Departures, for the cost's sake: networks are
-    1,024 wide instead of 8,192, and the K negatives are drawn once for a batch, not once for each
-    of its rows.
+    vector.
+
+    Theirs: both losses, the memory, all other defaults, for MIR-Flickr.
+
+    Ours: for the cost's sake networks are 1,024 wide instead of 8,192, and the K negatives are
+    drawn once for a batch, not once for each of its rows; the last epoch, where they keep the best
+    on labels of the database.
+
+    Not known: nothing that matters.
 
     epochs       passes over the training set; in the first the batch itself is the memory
     batch_size   rows of a mini-batch

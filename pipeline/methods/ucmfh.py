@@ -32,10 +32,15 @@ class UCMFH(_deep.TwoNetHasher):
     method with these codes.
 
     The loss is the contrast (NT-Xent) of the two halves, plus ``w_hash`` times that of the two hash
-    functions' outputs. Defaults are the authors' but for the sizes, reduced for the cost's sake:
-    their tokens are 512 wide a view, CLIP's features as they are, and they train for 100 epochs.
-    Here a linear layer brings any features to ``width``. Omitted: a growth of the heads' rate to
-    1.44 times within the first 80 mini-batches.
+    functions' outputs.
+
+    Theirs: networks, loss and the other defaults; both views seen at test.
+
+    Ours: sizes, reduced for the cost's sake (their tokens are 512 wide a view, CLIP's features as
+    they are, and they train for 100 epochs); a linear layer brings any features to ``width``; a
+    growth of the heads' rate to 1.44 times within the first 80 mini-batches is omitted.
+
+    Not known: nothing that matters.
 
     epochs       passes over the training set
     batch_size   pairs of a mini-batch, and of those that attend to one another at test

@@ -13,6 +13,12 @@ class UCMFHWithheld(UCMFH):
 
     Trained as ``ucmfh``, which see for the parameters. A view that is not there is replaced by its
     training mean. The difference to ``ucmfh`` is what seeing both views at test is worth.
+
+    Theirs: the training, as said in ``ucmfh``.
+
+    Ours: codes from one view alone.
+
+    Not known: nothing that matters.
     """
 
     sees_both_views: ClassVar[bool] = False

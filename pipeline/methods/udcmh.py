@@ -24,8 +24,14 @@ class UDCMH(_deep.TwoNetHasher):
 
     where A_m joins nearest neighbours with + and farthest with - (the Laplacian constraint), and
     the view weights w_m, which sum to 1, are learned. B is never relaxed: bit after bit is set to
-    the sign that lowers the objective. Assumed: the sizes and weights below, and given features in
-    the place of the deep ones, with rows scaled to mean square norm ``bits``.
+    the sign that lowers the objective.
+
+    Theirs: the terms of the objective, binary codes throughout, learned view weights.
+
+    Ours: sizes, weights and the order of updates; given features in the place of the deep ones,
+    with rows scaled to mean square norm ``bits``.
+
+    Not known: constants and schedule; no code is public.
 
     epochs       passes of the networks in each round
     rounds       of: factors, codes, weights, networks

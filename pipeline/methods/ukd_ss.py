@@ -24,14 +24,18 @@ class UKDSS(_deep.TwoNetHasher):
     other by the teacher's relaxed image codes or by its relaxed text codes. The student is
     DCMH-like: pairwise likelihood and quantisation error of tanh outputs.
 
-    Kept from the authors: teacher bits, the .999 for "similar", the form of the losses, batch size
-    and epochs of the student. Assumed: networks with one hidden layer of 1,024 on the given
-    features (theirs: VGG19, multi-scale text network), both trained on the pairs of a mini-batch at
-    once. Chosen on one draw of validation queries (``benchmarks/selection.py``), better on both
-    sets than what the authors have: neighbours are a fifth of the training set instead of 10,000 of
-    18,015, which on sets of narrower classes than MIR-Flickr's calls most unrelated pairs similar;
-    the quantisation error weighs 0.01 instead of 1, at which codes freeze near their first signs;
-    the rate is 1e-3 instead of 1e-4, as a small training set makes few steps.
+    Theirs: teacher bits, the .999 for "similar", the form of the losses, batch size and epochs of
+    the student.
+
+    Ours: networks with one hidden layer of 1,024 on the given features (theirs: VGG19, multi-scale
+    text network), both trained on the pairs of a mini-batch at once. Chosen on one draw of
+    validation queries (``benchmarks/selection.py``), better on both sets than what the authors
+    have: neighbours are a fifth of the training set instead of 10,000 of 18,015, which on sets of
+    narrower classes than MIR-Flickr's calls most unrelated pairs similar; the quantisation error
+    weighs 0.01 instead of 1, at which codes freeze near their first signs; the rate is 1e-3 instead
+    of 1e-4, as a small training set makes few steps.
+
+    Not known: what the authors ran; in their release neighbours and pairs do not fit together.
 
     epochs          passes of the student
     batch_size      rows of a mini-batch of the student

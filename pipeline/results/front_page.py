@@ -32,7 +32,7 @@ def write_front_page(
     run        see ``plan.choices``
     """
     specs = [json.loads(file.read_text(encoding="utf-8")) for file in results]
-    ending = {"table": ".csv"}
+    ending = {"table": ".csv", "rankings": ".csv"}
     outputs = [
         (spec, file.with_suffix(ending.get(spec["kind"], ".svg")))
         for spec, file in zip(specs, results, strict=True)

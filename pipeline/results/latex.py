@@ -11,6 +11,7 @@ _ESCAPES = {
     "±": r"$\pm$",
     "†": r"$^\dagger$",
     "‡": r"$^\ddagger$",
+    "§": r"$^\S$",
     "α": r"$\alpha$",
     "–": "--",
     "*": r"$^\ast$",
@@ -99,6 +100,7 @@ def _ours(cell: Cell) -> str:
     marked = {0: number, 1: rf"\textbf{{{number}}}", 2: rf"\underline{{{number}}}"}[cell.best]
     dagger = r"$^\dagger$" if cell.significant else ""
     dagger += r"$^\ddagger$" if cell.collapsed else ""
+    dagger += r"$^\S$" if cell.both_views else ""
     spread = rf"{{\tiny$\pm${cell.std}}}" if cell.std else ""
     return marked + dagger + spread
 

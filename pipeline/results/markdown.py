@@ -1,5 +1,7 @@
 """A table as Markdown."""
 
+from collections.abc import Sequence
+
 from pipeline.results.views import Cell, View
 
 
@@ -10,15 +12,16 @@ def render(view: View) -> str:
 
 def _section(heading: str, view: View) -> str:
     head = [*view.row_keys, *(" ".join(column) for column in view.columns)]
-    lines = [_line(head), _line(["---"] * len(view.row_keys) + ["---:"] * len(view.columns))]
+    lines = [line(head), line(["---"] * len(view.row_keys) + ["---:"] * len(view.columns))]
     for i, labels in enumerate(view.rows):
         cells = [_cell(view.cell(i, j)) for j in range(len(view.columns))]
-        lines.append(_line([*(_escaped(label) for label in labels), *cells]))
-    notes = "\n".join(f"- {_escaped(note)}" for note in view.notes)
-    return f"{heading} {_escaped(view.title)}\n\n" + "\n".join(lines) + f"\n\n{notes}\n"
+        lines.append(line([*(escaped(label) for label in labels), *cells]))
+    notes = "\n".join(f"- {escaped(note)}" for note in view.notes)
+    return f"{heading} {escaped(view.title)}\n\n" + "\n".join(lines) + f"\n\n{notes}\n"
 
 
-def _line(cells: list[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -32,6 +35,7 @@ def _ours(cell: Cell) -> str:
         return "–"
     marked = {0: cell.ours, 1: f"**{cell.ours}**", 2: f"<u>{cell.ours}</u>"}[cell.best]
     dagger = ("†" if cell.significant else "") + ("‡" if cell.collapsed else "")
+    dagger += "§" if cell.both_views else ""
     spread = f" ± {cell.std}" if cell.std else ""
     interval = f" {cell.interval}" if cell.interval else ""
     return f"{marked}{dagger}{spread}{interval}"
@@ -42,7 +46,8 @@ def _difference(cell: Cell) -> str:
     return f"({cell.difference}{star})" if cell.difference else ""
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is."""
     for special in ("\\", "|", "*", "_", "<", "`"):
         text = text.replace(special, f"\\{special}")
     return text

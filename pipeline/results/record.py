@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.files import sha256, write_text
 
-_ENDINGS = (".csv", ".md", ".tex", ".png", ".svg")
+_ENDINGS = (".csv", ".md", ".tex", ".html", ".png", ".svg")
 
 
 def write_record(result: Path, spec: Mapping[str, Any]) -> None:
@@ -29,7 +29,12 @@ def record_of(result: Path, spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cell_files(spec: Mapping[str, Any]) -> list[str]:
-    """What a result is made from: its cells' metrics, and their codes where it looks into them."""
+    """What a result is made from: its cells' metrics, and their codes where it looks into them.
+
+    Rankings are made from tables.
+    """
+    if "tables" in spec:
+        return [table["file"] for table in spec["tables"].values()]
     looks = spec["kind"] == "histogram" or {"TC", "partners"} & set(spec["metrics"])
     keys = ("metrics_file", "codes_file") if looks else ("metrics_file",)
     return [cell[key] for cell in spec["cells"] if "missing" not in cell for key in keys]

@@ -17,6 +17,7 @@ from pipeline.errors import InputError
 
 MODALITIES = ("image", "text")
 CROSS = ("i2t", "t2i")
+CODES, REAL_VALUES, BOTH_VIEWS = "codes", "real values", "both views"
 _RANK: dict[str, Any] = {
     "limits": (1.0, None),
     "higher_is_better": False,
@@ -60,6 +61,14 @@ class Measured:
             raise InputError(
                 f"{self.path}: {group} has no {name}; evaluate again with what it needs"
             ) from None
+
+    @property
+    def form(self) -> str:
+        """What was compared: codes, real values, or codes made from both views of a query."""
+        of_codes = self.groups.get("codes", {})
+        if np.any(of_codes.get("sees_both_views", False)):
+            return BOTH_VIEWS
+        return CODES if "corr_mse_image" in of_codes else REAL_VALUES
 
     @property
     def query_rows(self) -> np.ndarray:
@@ -112,8 +121,9 @@ def metric(name: str) -> Metric:
             return make(name, **match.groupdict())
     raise InputError(
         f"unknown metric {name!r}; known are mAP@K and mAP@all (with "
-        f"{', '.join(':' + v for v in _AP_VARIANTS if v)}), P@K, R@K, R@1:instance (5, 10), MedR, "
-        "MeanR, TC, corr_mse and partners"
+        f"{', '.join(':' + v for v in _AP_VARIANTS if v)}), P@K, "
+        "P@rR (within Hamming radius R), R@K, R@1:instance (5, 10), MedR, MeanR, "
+        "TC, corr_mse and partners"
     )
 
 
@@ -168,6 +178,20 @@ def _precision(name: str, cut: str) -> Metric:
     return Metric(name, f"precision of the first {cut}", read)
 
 
+def _precision_within(name: str, radius: str) -> Metric:
+    def read(measured: Measured, task: str) -> np.ndarray | None:
+        if measured.form == REAL_VALUES:
+            return None
+        curve = measured.array(task, "pr_precision_macro")
+        if int(radius) >= curve.shape[1]:
+            bits = curve.shape[1] - 1
+            raise InputError(f"{measured.path}: {name} is asked for, the codes have {bits} bits")
+        return curve[:, int(radius)]
+
+    told = f"precision of what lies within Hamming radius {radius}, 0 where nothing does"
+    return Metric(name, told, read)
+
+
 def _total_correlation(name: str) -> Metric:
     return Metric(
         name,
@@ -205,6 +229,7 @@ def _partners(name: str) -> Metric:
 _FAMILIES: dict[str, Callable[..., Metric]] = {
     rf"mAP@(?P<cut>\d+|all)(:(?P<variant>{'|'.join(v for v in _AP_VARIANTS if v)}))?": _mean_ap,
     r"P@(?P<cut>\d+)": _precision,
+    r"P@r(?P<radius>\d+)": _precision_within,
     r"R@(?P<cut>\d+)(:(?P<variant>instance))?": _recall,
     "MedR": _median_rank,
     "MeanR": _mean_rank,

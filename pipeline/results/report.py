@@ -46,7 +46,7 @@ def write_report(
     entries = [_entry(spec, Path(file), method) for spec, file in outputs]
     tables = [entry["table"] for entry in entries if "table" in entry]
     specs = [spec for spec, _ in outputs]
-    page = _templates().get_template("report.html.j2")
+    page = templates().get_template("report.html.j2")
     text = page.render(
         title=title,
         findings=[*findings.headline(tables, method), findings.scope(specs)],
@@ -106,6 +106,8 @@ def _entry(spec: Spec, file: Path, method: str) -> dict[str, Any]:
         "title": spec.get("title", spec["name"]),
         "files": f"{file.stem}.{{{','.join(_files_of(spec))}}}",
     }
+    if spec.get("kind") == "rankings":
+        return common | {"page": f"{file.stem}.html", "protocols": list(spec["tables"])}
     if spec.get("kind", "table") != "table":
         return common | {"figure": _data_uri(file)}
     table = read_csv(file)
@@ -127,10 +129,12 @@ def numbered(name: str) -> str:
 
 def _files_of(spec: Spec) -> tuple[str, ...]:
     """The endings of the files that a result leaves, the data first."""
-    return ("csv", "md", "tex") if spec.get("kind", "table") == "table" else ("csv", "png", "svg")
+    views = {"table": ("md", "tex"), "rankings": ("md", "html")}
+    return ("csv", *views.get(spec.get("kind", "table"), ("png", "svg")))
 
 
-def _templates() -> jinja2.Environment:
+def templates() -> jinja2.Environment:
+    """The templates of the pages, which escape what they are given."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(
         loader=loader,

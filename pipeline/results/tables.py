@@ -2,8 +2,8 @@
 
 Columns: dataset, features, split, task, method, bits, the experiment's own columns, metric, seed,
 value, paper, difference, beyond_noise, rank, effect, effect_low, effect_high, p_value, stable,
-collapsed, without_relevant, note. ``seed`` is a seed, ``mean`` or ``std`` (over seeds, n - 1);
-everything from ``paper`` on stands in the ``mean`` rows alone.
+collapsed, without_relevant, form, note. ``seed`` is a seed, ``mean`` or ``std`` (over seeds,
+n - 1); everything from ``paper`` on stands in the ``mean`` rows alone.
 
 beyond_noise  ``yes`` when the difference from the paper is more than seeds explain: with a chance
               of 95 % the paper's one run would lie within t s sqrt(1 + 1/S) of our mean of S
@@ -18,6 +18,8 @@ p_value       of the test that the effect is 0 (``significance``), by Holm's cor
 stable        of a mAP: the mean with ties in database order, as others print it; ``value`` is the
               exact expectation over all orders of ties
 collapsed     of how many seeds the method says that their codes tell nothing
+form          ``codes``, ``real values``, or ``both views``: a query's other view was seen too; that
+              is no retrieval across views, so that such a row has no rank and is not tested
 without_relevant  the share of queries that no item of the database is relevant to: they count as 0
 """
 
@@ -33,7 +35,7 @@ from pipeline.errors import InputError
 from pipeline.files import write_text
 from pipeline.results import paper
 from pipeline.results.record import write_record
-from pipeline.results.registry import Measured, metric
+from pipeline.results.registry import BOTH_VIEWS, Measured, metric
 from pipeline.results.significance import LEVEL, holm, paired_difference
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ FINDINGS = (
     "stable",
     "collapsed",
     "without_relevant",
+    "form",
     "note",
 )
 _FILES = ("metrics_file", "codes_file", "missing")
@@ -195,6 +198,7 @@ def _read(
     if definition.stable:
         record["stable"] = float(np.mean(np.asarray(definition.stable(found, task), float)))
     collapsed = found.groups.get("codes", {}).get("collapsed")
+    record["form"] = found.form
     record["collapsed"] = int(np.sum(0 if collapsed is None else collapsed))
     if not definition.only:  # of no matter to instances, each of which has its partner
         alone = found.groups.get(task, {}).get("without_relevant")
@@ -249,7 +253,8 @@ def _tested(spec: Spec, means: "pd.DataFrame", samples: Sequence[Sample | None])
     is_reference = np.all([means[name] == value for name, value in reference.items()], axis=0)
     free = {"features", "split", *competition(spec, means)}
     held = [name for name in [*KEYS, *extra_columns(spec), "metric"] if name not in free]
-    for _, group in means[means["value"].notna()].groupby(held, sort=False, dropna=False):
+    compared = means[means["value"].notna() & (means["form"] != BOTH_VIEWS)]
+    for _, group in compared.groupby(held, sort=False, dropna=False):
         if len(group) < 2:
             continue
         upwards = not metric(group["metric"].iloc[0]).higher_is_better

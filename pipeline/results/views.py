@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.results.registry import metric
+from pipeline.results.registry import BOTH_VIEWS, metric
 from pipeline.results.significance import LEVEL
 from pipeline.results.tables import shown
 
@@ -43,6 +43,7 @@ class Cell:
     effect       the difference from the reference, a cell of its own with an ``interval``
     beyond_noise the difference from the paper is more than seeds explain
     collapsed    the codes of at least one seed collapsed
+    both_views   made from both views of a query, and so not compared with the others
     alone        the share of queries without a relevant item, which count as 0
     note         why there is no number of ours
     level, paper_level  both numbers from 0 to 1 where the metric is a share, for who draws them
@@ -58,6 +59,7 @@ class Cell:
     interval: str = ""
     beyond_noise: bool = False
     collapsed: bool = False
+    both_views: bool = False
     alone: float = 0.0
     note: str = ""
     level: float | None = None
@@ -109,6 +111,11 @@ class View:
             legend.append("*: differs from the paper by more than our seeds explain.")
         if any(cell.collapsed for cell in cells):
             legend.append("‡: the codes of at least one seed collapsed.")
+        if any(cell.both_views for cell in cells):
+            legend.append(
+                "§: codes made from both views of a query and of an item, which is no retrieval "
+                "across views: shown, not ranked."
+            )
         if alone := max((cell.alone for cell in cells), default=0.0):
             legend.append(
                 f"Up to {100 * alone:.2g} % of the queries have no relevant item in the database: "
@@ -277,6 +284,7 @@ def _cell(record: Mapping[str, Any], std: float) -> Cell:
         effect=effect if effect.ours else None,
         beyond_noise=record["beyond_noise"] == "yes",
         collapsed=bool(record["collapsed"] > 0),
+        both_views=record["form"] == BOTH_VIEWS,
         alone=float(np.nan_to_num(record["without_relevant"])),
         note=record["note"] if isinstance(record["note"], str) else "",
         level=level(record["value"]),

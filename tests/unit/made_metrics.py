@@ -37,7 +37,7 @@ def groups(rng, level, bits, seeds=3):
         arrays["pr_recall_micro"] = np.tile(radius, (seeds, 1))
         precision = level * (1 - 0.5 * radius)[None] + shift
         precision[:, 0] = np.nan  # nothing lies at radius 0
-        arrays["pr_precision_micro"] = precision
+        arrays["pr_precision_micro"] = arrays["pr_precision_macro"] = precision
         found[task] = arrays
     found["queries"] = {"rows": np.arange(seeds * 120).reshape(seeds, 120)}
     found["codes"] = {"corr_mse_image": np.full(seeds, 0.04), "corr_mse_text": np.full(seeds, 0.05)}

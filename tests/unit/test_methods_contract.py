@@ -10,7 +10,7 @@ import pytest
 from sklearn.base import clone
 
 from pipeline.errors import InputError
-from pipeline.methods import available, create
+from pipeline.methods import available, create, origin
 from pipeline.methods.base import State
 
 BITS = 16
@@ -35,6 +35,11 @@ LINEAR_IN_IMAGES = (
 )
 
 pytestmark = pytest.mark.parametrize("name", available())
+
+
+def test_its_docstring_says_whose_is_what(name):
+    told = origin(name)
+    assert list(told) == ["Theirs", "Ours", "Not known"] and all(told.values())
 
 
 def tiny(name, seed=0, bits=BITS):

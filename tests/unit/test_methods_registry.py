@@ -46,4 +46,5 @@ def test_a_method_made_from_its_description_says_so_and_what_it_assumes(name):
     said = " ".join(type(methods.create(name, bits=8, seed=0)).__doc__.split()).lower()
     assert ("re-implementation" in said) == (name in REMADE)
     if name in REMADE:
-        assert "assumed" in said
+        told = methods.origin(name)
+        assert told["Ours"] and told["Not known"]

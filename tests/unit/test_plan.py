@@ -113,6 +113,48 @@ def test_a_table_tests_against_the_reference_by_its_own_settings_else_its_first_
     assert reference(*ablation) == {"method": "CMIMH", "tc": True}
 
 
+def under_protocols(**entry):
+    config = with_experiment(protocols=["a", "b", "c"], datasets=["d", "e"], **entry)
+    del config["experiments"]["x"]["metrics"]
+    config["results"] = "r"
+    config["datasets"]["e"] = config["datasets"]["d"]
+    config["splits"]["t"] = {"query": 5, "train": 20}
+    config["protocols"] = {
+        "a": {"metrics": ["mAP@50"], "source": "A"},
+        "b": {"metrics": ["P@r2"], "source": "B"},
+        "c": {"metrics": ["mAP@all"], "source": "C", "split": {"d": "t"}},
+    }
+    return config
+
+
+def test_an_experiment_under_protocols_becomes_a_table_for_each():
+    config = under_protocols()
+    plan.spread_protocols(config)
+    assert list(config["experiments"]) == ["x", "x-a", "x-b", "x-c"]
+    assert [plan.spec(config, f"x-{p}")["metrics"] for p in "abc"] == [
+        ["mAP@50"], ["P@r2"], ["mAP@all"],
+    ]  # fmt: skip
+    splits = {s.dataset: s.split for s in plan.settings(config, "x-c")}
+    assert splits == {"d": "t", "e": "s"}  # a set that the protocol does not name keeps its own
+    found = plan.rankings_spec(config, "x")
+    assert [t["file"] for t in found["tables"].values()] == ["r/x-a.csv", "r/x-b.csv", "r/x-c.csv"]
+
+
+def test_protocols_that_share_a_split_share_their_trainings():
+    config = under_protocols()
+    plan.spread_protocols(config)
+    assert plan.settings(config, "x-a") == plan.settings(config, "x-b")
+    of_d, of_e = ([s for s in plan.settings(config, "x") if s.dataset == d] for d in "de")
+    assert len(of_d) == 2 * len(of_e) == 4
+
+
+def test_a_protocol_that_is_not_known_is_named():
+    config = under_protocols()
+    config["experiments"]["x"]["protocols"] = ["a", "z"]
+    with pytest.raises(InputError, match=r"experiments.x.protocols: unknown name 'z'"):
+        plan.spread_protocols(config)
+
+
 def test_a_gallery_is_planned_where_both_methods_run():
     assert plan.galleries(CONFIG, ["x"]) == []
     (gallery,) = plan.galleries(with_experiment(methods=["cvh", "cmimh"]), ["x"])

@@ -73,6 +73,16 @@ def test_precision_at_a_cut_is_one_point_of_the_curve(tmp_path):
     np.testing.assert_array_equal(metric("P@100").read(measured, "i2t"), curve[:, 99])
 
 
+def test_precision_within_a_radius_is_one_point_of_the_curve_by_radius(tmp_path):
+    measured = Measured(cell(tmp_path))
+    curve = measured.groups["i2t"]["pr_precision_macro"]
+    np.testing.assert_array_equal(metric("P@r2").read(measured, "i2t"), curve[:, 2])
+    with pytest.raises(InputError, match="the codes have 32 bits"):
+        metric("P@r33").read(measured, "i2t")
+    del measured.groups["codes"]["corr_mse_image"]  # as of real values, which have no radius
+    assert metric("P@r2").read(measured, "i2t") is None
+
+
 def test_what_is_measured_on_a_modality_asks_for_modalities(tmp_path):
     measured = Measured(cell(tmp_path))
     for name, expected in (("TC", [2.0, 3.0, 4.0]), ("corr_mse", [0.04] * 3)):
@@ -463,6 +473,22 @@ def test_a_cell_of_which_a_seed_collapsed_is_marked_in_every_view(tmp_path):
     shaped = view(spec(cells), table)
     assert sorted(c.collapsed for c in shaped.cells.values()) == [False, False, True, True]
     assert "‡" in markdown.render(shaped) and "ddagger" in latex.render(shaped)
+
+
+def test_codes_made_from_both_views_are_marked_and_neither_ranked_nor_tested(tmp_path):
+    metrics = groups(np.random.default_rng(0), 0.9, 32, 3)
+    metrics["codes"]["sees_both_views"] = np.array([True, True, True])
+    cells = [cell(tmp_path), cell(tmp_path, method="CVH", number=1),
+             cell(tmp_path, method="UCMFH", metrics=metrics)]  # fmt: skip
+    table = long_table(spec(cells))
+    means = table[table["seed"] == "mean"].set_index("method")
+    assert set(means["form"]["UCMFH"]) == {"both views"} and set(means["form"]["CVH"]) == {"codes"}
+    assert means["rank"]["UCMFH"].isna().all() and means["p_value"]["UCMFH"].isna().all()
+    assert sorted(means["rank"].dropna()) == [1, 1, 2, 2]
+    shaped = view(spec(cells), table)
+    assert sum(c.both_views for c in shaped.cells.values()) == 2
+    assert "§: codes made from both views" in markdown.render(shaped)
+    assert r"$^\S$" in latex.render(shaped)
 
 
 def test_queries_without_a_relevant_item_are_counted_beside_the_numbers(tmp_path):

@@ -202,3 +202,4 @@ def test_a_method_that_sees_both_views_is_given_both(inputs):
     np.testing.assert_array_equal(codes.image[0], first)
     np.testing.assert_array_equal(codes.text[0], second)
     assert (first != hasher.encode_image(image)).any()
+    assert store.read_diagnostics(inputs / "codes.h5")["sees_both_views"].all()

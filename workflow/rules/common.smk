@@ -29,6 +29,7 @@ try:
     for file in workflow.configfiles:
         check_keys(file)
     plan.name_splits(config)
+    plan.spread_protocols(config)
     plan.validate(config, shipped("workflow/schemas/config.schema.yaml"))
     plan.check(config)
 except InputError as error:
@@ -37,7 +38,12 @@ except InputError as error:
 RAW, ARTEFACTS, RESULTS = config["raw"], config["artefacts"], config["results"]
 CELL = f"{ARTEFACTS}/{{dataset}}/{{features}}/{{split}}/{{method}}/{{bits}}"
 # What `all` makes and a report shows: an overlay's run has none of the paper's other experiments.
-OWN = own_experiments(config, GIVEN)
+NAMED = own_experiments(config, GIVEN)
+OWN = [
+    e
+    for e in config["experiments"]
+    if config["experiments"][e].get("part_of", e) in NAMED
+]
 
 
 wildcard_constraints:
@@ -181,13 +187,48 @@ def pca_axes(folder, view):
     return [f"{folder}/{view}-pca/{seed}.safetensors" for seed in config["seeds"]]
 
 
+def kind_of_result(experiment):
+    """table, rankings (of one experiment's tables), or the kind of a figure."""
+    entry = config["experiments"][experiment]
+    return "rankings" if "protocols" in entry else entry.get("kind", "table")
+
+
 def is_table(experiment):
-    return config["experiments"][experiment].get("kind", "table") == "table"
+    return kind_of_result(experiment) == "table"
+
+
+def is_rankings(experiment):
+    return kind_of_result(experiment) == "rankings"
+
+
+def is_figure(experiment):
+    return not is_table(experiment) and not is_rankings(experiment)
+
+
+def named(of_kind):
+    """A wildcard's pattern: the experiments of one kind."""
+    chosen = filter(of_kind, config["experiments"])
+    return "|".join(map(re.escape, chosen)) or "$^"
+
+
+def tables_of(experiment):
+    """The tables of an experiment under its protocols."""
+    return record.cell_files(plan.rankings_spec(config, experiment))
+
+
+def method_files(experiment):
+    """The sources of an experiment's methods, whose docstrings say what of them is whose."""
+    names = {plan.parse_name(s.method)[0] for s in plan.settings(config, experiment)}
+    return [
+        f"{Path(datasets.__file__).parents[1]}/methods/{n}.py" for n in sorted(names)
+    ]
 
 
 def results_of(experiment, only=""):
     """The files of one result: views of a table, or pictures of a figure and their data."""
-    views = ("md", "tex") if is_table(experiment) else ("png", "svg")
+    views = {"table": ("md", "tex"), "rankings": ("md", "html")}.get(
+        kind_of_result(experiment), ("png", "svg")
+    )
     endings = ("csv", *views, "json")
     return [f"{RESULTS}/{only}{experiment}.{ending}" for ending in endings]
 
@@ -213,9 +254,10 @@ def data_of(folder, pattern="*.*"):
 
 
 def reported():
-    """The experiments on the front page."""
+    """The experiments on the front page; of one under several protocols, their rankings alone."""
     chosen = config["report"]["experiments"]
-    return OWN if chosen == "all" else chosen
+    own = [e for e in OWN if "part_of" not in config["experiments"][e]]
+    return own if chosen == "all" else chosen
 
 
 def galleries():

@@ -26,8 +26,7 @@ rule table:
     log:
         "logs/results/{only}{experiment}.log",
     wildcard_constraints:
-        experiment="|".join(re.escape(e) for e in config["experiments"] if is_table(e))
-        or "$^",
+        experiment=named(is_table),
     localrule: True
     conda:
         ENVIRONMENT
@@ -36,6 +35,38 @@ rule table:
         title=lambda w: config["experiments"][w.experiment]["title"],
     shell:
         "python -m pipeline table --spec <(printf %s {params.spec:q}) --out {output.csv:q}"
+        " --log {log:q}"
+
+
+rule rankings:
+    input:
+        tables=lambda w: tables_of(w.experiment),
+        specs=lambda w: [f"{t[:-4]}.json" for t in tables_of(w.experiment)],
+        code=sources("pipeline.results.leaderboard"),
+        origins=lambda w: method_files(w.experiment),
+        templates=data_of("results/templates"),
+    output:
+        csv=report(
+            f"{RESULTS}/{{experiment}}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"result": "{experiment}", "form": "ranks, CSV"},
+        ),
+        md=f"{RESULTS}/{{experiment}}.md",
+        html=f"{RESULTS}/{{experiment}}.html",
+        spec=f"{RESULTS}/{{experiment}}.json",
+    log:
+        "logs/results/{experiment}.log",
+    wildcard_constraints:
+        experiment=named(is_rankings),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        spec=lambda w: json.dumps(plan.rankings_spec(config, w.experiment)),
+        title=lambda w: config["experiments"][w.experiment]["title"],
+    shell:
+        "python -m pipeline rankings --spec <(printf %s {params.spec:q}) --out {output.csv:q}"
         " --log {log:q}"
 
 
@@ -56,10 +87,7 @@ rule figure:
     log:
         "logs/results/{only}{experiment}.log",
     wildcard_constraints:
-        experiment="|".join(
-            re.escape(e) for e in config["experiments"] if not is_table(e)
-        )
-        or "$^",
+        experiment=named(is_figure),
     localrule: True
     conda:
         ENVIRONMENT
