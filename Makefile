@@ -60,7 +60,7 @@ verify: $(INSTALLED)  ## recompute the digests of the demo's files and name what
 	$(DEMO) -- verify
 
 kills: $(INSTALLED)  ## kill a small run 126 times, resume it, compare; 15 minutes
-	$(BIN)/python tests/faults/campaign.py --out docs/kills.md
+	$(BIN)/python tests/faults/campaign.py --out benchmarks/records/kill-campaign.md
 
 test: $(INSTALLED)  ## all tests but the longest
 	$(BIN)/python -m pytest -m "not long"

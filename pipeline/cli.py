@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; 0 when it is done, 2 and one sentence when the input is at fault."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     started = time.monotonic()
     try:
         _start_logging(arguments.log)
@@ -155,7 +155,8 @@ def _verify(a: argparse.Namespace) -> None:
 # --- arguments ----------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """All stages with their arguments."""
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__.split("\n")[0])
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
 

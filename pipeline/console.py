@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     for library in ("matplotlib", "urllib3", "numba", "faiss", "httpx", "transformers"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         arguments.run(arguments)
     except (InputError, CollapseError) as error:
@@ -246,7 +246,8 @@ def _show(query: str, hits: Sequence[Any], as_json: bool) -> None:
 # --- arguments ------------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """All commands with their arguments."""
     parser = argparse.ArgumentParser(prog="cmimh", description="Cross-modal search by short codes.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
