@@ -5,10 +5,12 @@ import shlex
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from pipeline import datasets, plan
 from pipeline.config_files import check_keys, completed, own_experiments
 from pipeline.errors import InputError
+from pipeline.progress import watch
 from pipeline.results import record
 from pipeline.shipped import shipped
 from pipeline.sources import sources, uses
@@ -24,6 +26,8 @@ GIVEN = [f for f in workflow.configfiles if Path(f).resolve() != BASE]
 if len(GIVEN) == len(workflow.configfiles):
     GIVEN = [config]
     config = completed(config, BASE)
+elif workflow.is_main_process and workflow.output_settings:
+    watch(logger, workflow.output_settings.quiet)
 
 try:
     for file in workflow.configfiles:
