@@ -11,7 +11,7 @@ TUNED := $(addprefix results/tuning/,$(addsuffix .csv,cvh cca_itq imh pdh cmfh a
   mgah ukd_ss ucch jdsh dgcpn dsah ucmfh_withheld cirh cmimh cmimh_n))
 
 .DEFAULT_GOAL := help
-.PHONY: help install tuning demo demo-all rehearsal resume verify kills test test-fast test-long bench lint format lock clean
+.PHONY: help install tuning demo demo-all rehearsal resume verify kills test test-fast test-long bench lint format site lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -87,9 +87,12 @@ format: $(INSTALLED)  ## put the code into that style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
+site: $(INSTALLED)  ## the documents as a site, in site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 lock: $(INSTALLED)  ## renew envs/requirements.lock from pyproject.toml, and the conda file from it
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-	  --extra dev --extra search --extra slurm --upgrade --custom-compile-command "make lock" -o envs/requirements.lock pyproject.toml
+	  --extra dev --extra docs --extra search --extra slurm --upgrade --custom-compile-command "make lock" -o envs/requirements.lock pyproject.toml
 	$(BIN)/python envs/conda_from_lock.py
 
 clean:  ## remove what the demo made

@@ -204,9 +204,8 @@ def _type(entry: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     if entry["type"] == "array":
         return f"list of {_type(entry.get('items', {'type': 'anything'}), schema)}"
     words = {"object": "mapping", "boolean": "true or false", "string": "text"}
-    return " or ".join(
-        words.get(word, word) for word in ([entry["type"]] if isinstance(entry["type"], str) else entry["type"])
-    )
+    types = [entry["type"]] if isinstance(entry["type"], str) else entry["type"]
+    return " or ".join(words.get(word, word) for word in types)
 
 
 # --- docstrings -----------------------------------------------------------------------------------
@@ -227,7 +226,9 @@ def listed(text: str) -> str:
     inside = False
     for line in text.splitlines():
         if match := re.fullmatch(r"([\w, ]*\w)  +(\S.*)", line):
-            out += ([] if inside or not out or not out[-1] else [""]) + [f"- `{match[1]}`: {match[2]}"]
+            if out and out[-1] and not inside:
+                out.append("")
+            out.append(f"- `{match[1]}`: {match[2]}")
             inside = True
         elif inside and line.startswith("  "):
             out.append("  " + line.strip())

@@ -112,7 +112,7 @@ class Watch(logging.Handler):
         for name, logs in self._failed.values():
             said, where = reason(logs), ", ".join(logs) or "no log"
             self._say(f"\n{name} failed ({where}):")
-            self._say(said or f"error: it ended without a reason; the last of its log:\n{_end(logs)}")
+            self._say(said or f"error: no reason was given; the log ends with:\n{_end(logs)}")
         self._failed = {}
 
     def seconds_left(self) -> float | None:

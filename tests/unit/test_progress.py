@@ -91,7 +91,7 @@ def test_a_job_that_ends_without_a_sentence_shows_the_end_of_its_log(run, tmp_pa
     run.start(1)
     run("job_error", jobid=1, rule_name="train", log=[str(tmp_path / "t.log")])
     assert run("error") == ["epoch 2"]
-    assert "ended without a reason" in run.screen.getvalue()
+    assert "no reason was given" in run.screen.getvalue()
 
 
 def test_a_job_that_was_repeated_and_came_through_is_no_failure(run, log):

@@ -20,7 +20,7 @@ BANNED = {
 }
 #: where the phrases are listed, or what a program wrote
 EXEMPT = ("docs/style.md", "benchmarks/records/kill-campaign.md")
-PLACES = ("*.md", "*.yaml", "Makefile", "docs/*.md", "config/*", "overlays/*", "profiles/*/*",
+PLACES = ("*.md", "*.yaml", "Makefile", "docs/**/*.md", "config/*", "overlays/*", "profiles/*/*",
           "workflow/**/*", "pipeline/**/*.py", "pipeline/**/*.j2", "pipeline/**/*.html",
           "pipeline/**/*.js")  # fmt: skip
 
