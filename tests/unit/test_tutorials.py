@@ -82,6 +82,7 @@ def test_the_notebook_runs_and_prints_what_it_shows(root):
 def test_photographs_are_found_as_the_tutorial_says(root, tmp_path):
     from small_index import write_pictures
 
+    (tmp_path / "new-pictures").mkdir()
     write_pictures(tmp_path / "new-pictures")
     said = follow(root, tmp_path, "photographs", skip=["cmimh serve", "cmimh index remove"])
     assert (tmp_path / "try-photos" / "results" / "report.html").is_file()
