@@ -121,7 +121,8 @@ def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentPars
 def _command(parser: argparse.ArgumentParser) -> str:
     rows = [_argument(a) for a in parser._actions if not isinstance(a, argparse._HelpAction)]
     table = ["| argument | meaning | default |", "|---|---|---|", *rows] if rows else []
-    about = f"{parser.description}." if parser.description else ""
+    about = parser.description or ""
+    about = f"{about[:1].upper()}{about[1:]}."
     return "\n\n".join([f"### `{parser.prog}`", about, "\n".join(table)])
 
 

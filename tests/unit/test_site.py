@@ -2,9 +2,12 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
+import time
 
+import accessible
 import h5py
 import numpy as np
 import pytest
@@ -100,18 +103,37 @@ def test_the_files_page_names_every_array_of_every_kind_of_file(root, tmp_path):
             assert f"`{values.get(name, name)}" in page, (path.name, name)
 
 
-@pytest.mark.long
-def test_the_site_is_built_with_strict_links(root, tmp_path, site):
-    build = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site")]
+@pytest.fixture(scope="module")
+def built(root, site, tmp_path_factory):
+    """The folder of the built site."""
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(folder)]
     done = subprocess.run(build, cwd=root, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
-    pages = {p.relative_to(tmp_path / "site").as_posix() for p in tmp_path.rglob("*.html")}
-    assert {
-        "index.html",
-        "tutorials/model.html",
-        "reference/api.html",
-        "contributing.html",
-    } <= pages
-    api = (tmp_path / "site" / "reference" / "api.html").read_text()
+    return folder
+
+
+@pytest.mark.long
+def test_the_site_is_built_with_strict_links(built):
+    pages = {p.relative_to(built).as_posix() for p in built.rglob("*.html")}
+    assert {"index.html", "tutorials/model.html", "reference/api.html"} <= pages
+    api = (built / "reference" / "api.html").read_text()
     assert "Model.encode_images" in api and "<code>bits</code>: code length" in api
-    json.loads((tmp_path / "site" / "search" / "search_index.json").read_text())
+    json.loads((built / "search" / "search_index.json").read_text())
+
+
+@pytest.mark.long
+def test_the_site_fetches_nothing_from_elsewhere(built):
+    for page in built.rglob("*.html"):
+        fetched = re.findall(r'<(?:script|img|link)[^>]*="(https?:[^"]+)"', page.read_text())
+        assert fetched == [], page
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # selenium's own sockets
+def test_the_checker_of_accessibility_has_no_serious_finding(built, chromium):
+    for width in accessible.WIDTHS:
+        for scheme in accessible.SCHEMES:
+            accessible.show(chromium, (built / "index.html").as_uri(), width, scheme)
+            time.sleep(1)  # the script of the theme moves tables and sets colours
+            assert accessible.serious(chromium) == [], (width, scheme)
