@@ -79,6 +79,7 @@ def test_the_notebook_runs_and_prints_what_it_shows(root):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_photographs_are_found_as_the_tutorial_says(root, tmp_path):
     from small_index import write_pictures
 
@@ -87,10 +88,11 @@ def test_photographs_are_found_as_the_tutorial_says(root, tmp_path):
     said = follow(root, tmp_path, "photographs", skip=["cmimh serve", "cmimh index remove"])
     assert (tmp_path / "try-photos" / "results" / "report.html").is_file()
     assert said['cmimh search try-photos/index --text "a boat on the sea"'].count("scene") == 10
-    assert "All" in said["cmimh try photos --bits 32"]
+    assert "jobs are done, in" in said["cmimh try photos --methods cvh cmimh --bits 32"]
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_a_table_is_reproduced_as_the_tutorial_says(root, tmp_path):
     (overlay,) = blocks(root, "table", "yaml")
     (tmp_path / "mine.yaml").write_text(overlay)
