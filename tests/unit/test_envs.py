@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def locked(root):
-    """Tests with it speak of what `make install` made; other environments are allowed, and differ."""
+    """The environment that `make install` makes; others are allowed, and differ."""
     if Path(sys.prefix).resolve() != (root / ".venv").resolve():
         pytest.skip(f"{sys.prefix} is not the environment that make install makes")
 

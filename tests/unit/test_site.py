@@ -70,6 +70,9 @@ def test_every_command_and_option_is_on_the_page_of_commands(site):
     for words in ("`cmimh index add`", "`cmimh try`", "`python -m pipeline train`", "`--ties`"):
         assert words in page
     assert "| `--out` OUT | an .npz with codes and names | needed |" in page
+    assert not re.findall(
+        r"^\| (?:\\\||[^|])*\|  \|.*$", page, re.MULTILINE
+    )  # nothing without a meaning
 
 
 def test_aligned_columns_of_docstrings_become_lists(site):
