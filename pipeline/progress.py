@@ -120,10 +120,12 @@ class Watch(logging.Handler):
         now, took = self._clock(), [t for times in self._took.values() for t in times]
         if not took or now - self._began < _FIRST:
             return None
-        mean = defaultdict(lambda: sum(took) / len(took))
+        mean: dict[str, float] = defaultdict(lambda: sum(took) / len(took))
         mean |= {rule: sum(times) / len(times) for rule, times in self._took.items()}
         running = list(self._running.values())
-        begun = defaultdict(int, {rule: len(times) for rule, times in self._took.items()})
+        begun: dict[str, int] = defaultdict(
+            int, {rule: len(times) for rule, times in self._took.items()}
+        )
         for job in running:
             begun[job.rule] += 1
         work = sum(mean[rule] * max(0, n - begun[rule]) for rule, n in self._planned.items())
