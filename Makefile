@@ -14,7 +14,7 @@ SETS := $(addprefix data/artefacts/,synth/given/given-train/split.h5 wiki/given/
   scenes/lite/demo/image-pca.h5 coco-mini/squeezenet-minilm/mini/image-pca.h5)
 
 .DEFAULT_GOAL := help
-.PHONY: help install habits tuning demo demo-all rehearsal resume verify kills test test-fast test-long bench lint format lock clean
+.PHONY: help install habits tuning demo demo-all rehearsal resume verify kills test test-fast test-long bench lint format site lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -67,7 +67,7 @@ verify: $(INSTALLED)  ## recompute the digests of the demo's files and name what
 	$(DEMO) -- verify
 
 kills: $(INSTALLED)  ## kill a small run 126 times, resume it, compare; 15 minutes
-	$(BIN)/python tests/faults/campaign.py --out docs/kills.md
+	$(BIN)/python tests/faults/campaign.py --out benchmarks/records/kill-campaign.md
 
 test: $(INSTALLED)  ## all tests but the longest
 	$(BIN)/python -m pytest -m "not long"
@@ -94,9 +94,12 @@ format: $(INSTALLED)  ## put the code into that style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
+site: $(INSTALLED)  ## the documents as a site, in site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 lock: $(INSTALLED)  ## renew envs/requirements.lock from pyproject.toml, and the conda file from it
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-	  --extra dev --extra search --extra slurm --upgrade --custom-compile-command "make lock" -o envs/requirements.lock pyproject.toml
+	  --extra dev --extra docs --extra search --extra slurm --upgrade --custom-compile-command "make lock" -o envs/requirements.lock pyproject.toml
 	$(BIN)/python envs/conda_from_lock.py
 
 clean:  ## remove what the demo made

@@ -192,7 +192,7 @@ def _run(wish: Wish, overlay: Path, config: dict[str, Any]) -> None:
         ],
     )
     if done.returncode:
-        raise InputError("the run did not come to its end; what is said above tells why")
+        raise SystemExit(2)  # the last line on the screen says why
 
 
 def _index(wish: Wish, entry: dict[str, Any], config: dict[str, Any]) -> Path | None:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; 0 when it is done, 2 and one sentence when the input is at fault."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     started = time.monotonic()
     try:
         _start_logging(arguments.log)
@@ -160,8 +160,19 @@ def _verify(a: argparse.Namespace) -> None:
 
 # --- arguments ----------------------------------------------------------------------------------
 
+_FILES = {
+    "--pairs": "what `pairs` wrote",
+    "--image": "what `encode image`, or `pca` of it, wrote",
+    "--text": "what `encode text`, or `pca` of it, wrote",
+    "--features": "what `encode` wrote",
+    "--splits": "what `split` wrote",
+    "--codes": "what `train` wrote",
+    "--out": "the file to write",
+}
 
-def _parser() -> argparse.ArgumentParser:
+
+def parser() -> argparse.ArgumentParser:
+    """All stages with their arguments."""
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__.split("\n")[0])
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
 
@@ -172,52 +183,52 @@ def _parser() -> argparse.ArgumentParser:
         return sub.add_argument
 
     add = stage("download", _download, "fetch and verify the raw files of a data set")
-    add("kind")
+    add("kind", help="the kind of data set")
     add("file", nargs="?", help="one file of it; all by default")
-    add("--folder", type=Path, required=True)
+    add("--folder", type=Path, required=True, help="of the raw files")
 
     add = stage("draw", _draw, "draw the raw files of a data set")
-    add("kind", metavar="DATASET")
-    add("--folder", type=Path, required=True)
-    add("--options", type=json.loads, default={}, metavar="JSON")
-    add("--workers", type=int, default=1)
+    add("kind", metavar="DATASET", help="the kind of data set")
+    add("--folder", type=Path, required=True, help="of the raw files")
+    add("--options", type=json.loads, default={}, metavar="JSON", help="of the kind, as a mapping")
+    add("--workers", type=int, default=1, help="processes (1)")
 
     add = stage("pairs", _pairs, "turn the raw files of a data set into pairs, and count them")
-    add("kind", metavar="DATASET")
+    add("kind", metavar="DATASET", help="the kind of data set")
     add("--raw", type=Path, required=True, help="the folder with the raw files")
-    add("--options", type=json.loads, default={}, metavar="JSON")
-    add("--out", type=Path, required=True)
+    add("--options", type=json.loads, default={}, metavar="JSON", help="of the kind, as a mapping")
+    add("--out", type=Path, required=True, help="the file to write")
 
     add = stage("encode", _encode, "take the features of one view")
-    add("view", choices=("image", "text"))
-    add("--pairs", type=Path, required=True)
+    add("view", choices=("image", "text"), help="which half of the pairs")
+    add("--pairs", type=Path, required=True, help="what `pairs` wrote")
     add("--options", type=json.loads, required=True, metavar="JSON", help="an entry of `encoders`")
-    add("--device", default="auto")
-    add("--out", type=Path, required=True)
+    add("--device", default="auto", help="auto, cpu or cuda")
+    add("--out", type=Path, required=True, help="the file to write")
     add("--about", type=Path, help="a JSON file: what is needed to encode new things alike")
 
     add = stage("split", _split, "draw query, database, training and validation rows")
-    add("--dataset", required=True)
+    add("--dataset", required=True, help="its name, for the log")
     for name in ("--pairs", "--image", "--text", "--out"):
-        add(name, type=Path, required=True)
+        add(name, type=Path, required=True, help=_FILES[name])
     add("--table", type=Path, required=True, help="the same as a table of ids (.csv)")
     add("--options", type=json.loads, required=True, metavar="JSON", help="an entry of `splits`")
-    add("--seeds", type=int, nargs="+", required=True)
+    add("--seeds", type=int, nargs="+", required=True, help="a split for each")
 
     add = stage("pca", _pca, "project features on components fitted on the database")
     for name in ("--features", "--splits", "--out"):
-        add(name, type=Path, required=True)
-    add("--components", type=int, required=True)
-    add("--device", default="auto")
+        add(name, type=Path, required=True, help=_FILES[name])
+    add("--components", type=int, required=True, help="how many to keep")
+    add("--device", default="auto", help="auto, cpu or cuda")
     add("--axes", type=Path, nargs="+", default=(), help="a file for the axes of each seed")
 
     add = stage("train", _train, "fit one method for all seeds and encode every pair")
-    add("method")
-    add("--bits", type=int, required=True)
-    add("--params", type=json.loads, default={}, metavar="JSON")
-    add("--device", default="auto")
+    add("method", help="a file of pipeline/methods/")
+    add("--bits", type=int, required=True, help="the code length")
+    add("--params", type=json.loads, default={}, metavar="JSON", help="the method's own")
+    add("--device", default="auto", help="auto, cpu or cuda")
     for name in ("--image", "--text", "--splits", "--out"):
-        add(name, type=Path, required=True)
+        add(name, type=Path, required=True, help=_FILES[name])
     add("--records", type=Path, help="one JSON line per epoch")
     add("--models", type=Path, help="a folder for the trained models, one folder a seed")
     for view in ("image", "text"):
@@ -226,8 +237,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add = stage("evaluate", _evaluate, "measure the codes of one setting on all tasks")
     for name in ("--codes", "--splits", "--pairs", "--out"):
-        add(name, type=Path, required=True)
-    add("--phase", choices=("test", "validation"), default="test")
+        add(name, type=Path, required=True, help=_FILES[name])
+    add("--phase", choices=("test", "validation"), default="test", help="which rows search")
     add("--map-at", nargs="+", type=_cutoff, required=True, help="cut-offs of mAP: numbers, or all")
     add("--threads", type=int, help="by default as many as there are cores")
     add("--models", type=Path, help="the folder of the models, to note there what they reach")
@@ -239,7 +250,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         add = stage(name, run, about)
         add("--spec", type=Path, required=True, help="a JSON file: an experiment and its cells")
-        add("--out", type=Path, required=True)
+        add("--out", type=Path, required=True, help="the file to write")
 
     add = stage("report", _report, "write the front page: one HTML file with all results")
     add("--results", type=Path, nargs="+", required=True, help="the .json beside each result")
@@ -247,13 +258,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--commented", type=Path, required=True, help="the config file, for what is assumed")
     add("--config", type=Path, required=True, help="a JSON file: what the run used")
     add("--choices", type=Path, required=True, help="a JSON file: the same as text, by name")
-    add("--out", type=Path, required=True)
+    add("--out", type=Path, required=True, help="the file to write")
 
     add = stage("export", _export, "write the codes of one view as a faiss index")
     for name in ("--codes", "--out"):
-        add(name, type=Path, required=True)
-    add("--view", choices=("image", "text"), required=True)
-    add("--seed", type=int, required=True)
+        add(name, type=Path, required=True, help=_FILES[name])
+    add("--view", choices=("image", "text"), required=True, help="whose codes")
+    add("--seed", type=int, required=True, help="which training")
     add("--index", default="BFlat", help="faiss' description of a binary index, such as BIVF4096")
 
     add = stage(

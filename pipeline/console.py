@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     for library in ("matplotlib", "urllib3", "numba", "faiss", "httpx", "transformers"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         arguments.run(arguments)
     except (InputError, CollapseError) as error:
@@ -246,7 +246,8 @@ def _show(query: str, hits: Sequence[Any], as_json: bool) -> None:
 # --- arguments ------------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """All commands with their arguments."""
     parser = argparse.ArgumentParser(prog="cmimh", description="Cross-modal search by short codes.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -261,13 +262,14 @@ def _parser() -> argparse.ArgumentParser:
                      help="a folder of pictures with a table (image, text, labels), or arrays "
                      "(.npz, .h5, .mat)")  # fmt: skip
     sub.add_argument("--out", type=Path, help="where all goes (try-NAME)")
-    sub.add_argument("--methods", nargs="+", default=["cvh", "cmimh", "cmimh_n"])
-    sub.add_argument("--bits", nargs="+", type=int, default=[16, 32])
+    sub.add_argument("--methods", nargs="+", default=["cvh", "cmimh", "cmimh_n"],
+                     help="files of pipeline/methods/; the last one makes the index")  # fmt: skip
+    sub.add_argument("--bits", nargs="+", type=int, default=[16, 32], help="code lengths")
     sub.add_argument("--seeds", type=_positive, default=1, help="how many trainings each (1)")
     sub.add_argument("--features", default="", metavar="NAME",
                      help="features of config.yaml, such as clip-vit-b32, or encoders of it as "
                      "IMAGE+TEXT (efficientnet-lite0+minilm)")  # fmt: skip
-    sub.add_argument("--cores", type=_positive, default=2)
+    sub.add_argument("--cores", type=_positive, default=2, help="jobs side by side (2)")
     _device(sub)
 
     command(
@@ -287,27 +289,27 @@ def _parser() -> argparse.ArgumentParser:
     index = commands.add_parser("index", help="create an index, change it, look at it")
     actions = index.add_subparsers(dest="action", required=True, metavar="ACTION")
     sub = command(actions, "create", _create, "a new index for the codes of a model")
-    sub.add_argument("index", type=Path)
+    sub.add_argument("index", type=Path, help="a folder")
     sub.add_argument("model", type=Path, help="a folder models/SEED, which is copied")
     sub.add_argument("--pairs", type=Path, metavar="PAIRS.H5",
                      help="add this data set by its codes that lie beside the model")  # fmt: skip
     sub = command(actions, "add", _add, "encode items and add them; known ones are left alone")
-    sub.add_argument("index", type=Path)
+    sub.add_argument("index", type=Path, help="a folder")
     sub.add_argument("items", nargs="+", metavar="PATH",
                      help="pictures, folders of them, or tables (id, image, text)")  # fmt: skip
     _device(sub)
     sub = command(actions, "remove", _remove, "remove items by id, all or none")
-    sub.add_argument("index", type=Path)
-    sub.add_argument("ids", nargs="+", metavar="ID")
+    sub.add_argument("index", type=Path, help="a folder")
+    sub.add_argument("ids", nargs="+", metavar="ID", help="as search prints them")
     _device(sub)
     sub = command(actions, "info", _info, "what is in an index")
-    sub.add_argument("index", type=Path)
+    sub.add_argument("index", type=Path, help="a folder")
     sub = command(actions, "export", _export, "write items and codes as Parquet")
-    sub.add_argument("index", type=Path)
-    sub.add_argument("out", type=Path)
+    sub.add_argument("index", type=Path, help="a folder")
+    sub.add_argument("out", type=Path, help="a .parquet file")
 
     sub = command(commands, "search", _search, "find what is nearest to words or to a picture")
-    sub.add_argument("index", type=Path)
+    sub.add_argument("index", type=Path, help="a folder")
     what = sub.add_mutually_exclusive_group(required=True)
     what.add_argument("--text", help="words")
     what.add_argument("--image", help="a picture")
@@ -321,21 +323,23 @@ def _parser() -> argparse.ArgumentParser:
                      "or the order in which they were added")  # fmt: skip
     sub.add_argument("--kind", choices=("flat", "hnsw", "ivf"), default="flat",
                      help="flat is exact; hnsw and ivf are approximate")  # fmt: skip
-    sub.add_argument("--engine", choices=("faiss", "clickhouse"), default="faiss")
+    sub.add_argument("--engine", choices=("faiss", "clickhouse"), default="faiss",
+                     help="faiss in memory, or ClickHouse on a file")  # fmt: skip
     sub.add_argument("--parquet", type=Path, help="what `index export` wrote, for clickhouse")
     _device(sub)
 
     sub = command(commands, "serve", _serve, "a page to search with, and its JSON API")
     sub.add_argument("indexes", nargs="+", metavar="INDEX", help="two stand side by side")
-    sub.add_argument("--host", default="127.0.0.1")
-    sub.add_argument("--port", type=int, default=8765)
+    sub.add_argument("--host", default="127.0.0.1", help="the address to listen at (this machine)")
+    sub.add_argument("--port", type=int, default=8765, help="of the page (8765)")
     sub.add_argument("--token", help="needed for any host but this machine")
     _device(sub)
     return parser
 
 
 def _device(parser: Any) -> None:
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto",
+                        help="of networks; auto is a GPU where there is one")  # fmt: skip
 
 
 def _positive(text: str) -> int:

@@ -36,9 +36,11 @@ def files(kind: str) -> tuple["Remote", ...]:
     return _module(kind).FILES
 
 
-def optional_files(kind: str) -> tuple["Remote", ...]:
-    """What it downloads only for features that ask for it."""
-    return getattr(_module(kind), "OPTIONAL_FILES", ())
+def optional_files(kind: str, encoder: str | None = None) -> tuple["Remote", ...]:
+    """What it downloads only for encoders of the kind ``encoder``; None: of any kind."""
+    by_encoder = getattr(_module(kind), "OPTIONAL_FILES", {})
+    asked = by_encoder if encoder is None else {encoder} & by_encoder.keys()
+    return tuple(file for name in sorted(asked) for file in by_encoder[name])
 
 
 def convert(kind: str, raw: Path | str, path: Path | str, **options: Any) -> None:

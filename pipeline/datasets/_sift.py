@@ -77,7 +77,7 @@ def _open(raw: Path) -> Iterator[IO[bytes]]:
         with _unpacked(archive) as file:
             yield file
     else:
-        urls = " or ".join(OPTIONAL_FILES[0].urls)
+        urls = " or ".join(OPTIONAL_FILES["sift_bow"][0].urls)
         raise InputError(
             f"{archive}: no such file; download it from {urls}, or put {NAME} into {raw}"
         )

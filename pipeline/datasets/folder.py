@@ -8,7 +8,7 @@ id      a unique name; where it is missing, the image
 image   path relative to the table, which may pass through a zip archive (``a.zip/1.jpg``); also
         called file, filename or path
 text    a sentence; in JSON lines also a list of sentences, of which the text encoder draws one;
-        also called title or caption
+        also called title, caption or captions
 labels  separated by ``;``; in JSON lines also a list. May be empty: relevant to no other pair; or
         missing, for instance retrieval alone
 tags    like labels; instead of ``text`` or beside it
@@ -43,6 +43,7 @@ _ALIASES = {
     "path": "image",
     "title": "text",
     "caption": "text",
+    "captions": "text",
 }
 _SPLITS = ("query", "database", "train", "")
 

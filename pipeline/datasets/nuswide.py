@@ -38,8 +38,8 @@ def _remote(name: str) -> Remote:
 
 
 FILES = tuple(_remote(name) for name in (GROUND_TRUTH, TAGS, IMAGE_LIST))
-OPTIONAL_FILES = (_remote(LOW_LEVEL),)
-"""Of use for the image encoder ``sift_bow`` only."""
+OPTIONAL_FILES = {"sift_bow": (_remote(LOW_LEVEL),)}
+"""What encoders of one kind read beside these."""
 _TAGS = 1000
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

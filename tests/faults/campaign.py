@@ -1,6 +1,6 @@
 """Kills a small run over and over, resumes it by the documented command, and compares.
 
-    python tests/faults/campaign.py --kills 126 --out docs/kills.md
+    python tests/faults/campaign.py --kills 126 --out benchmarks/records/kill-campaign.md
 
 An undisturbed run on one core comes first. Then chains: a run in a new folder is killed, resumed
 and killed again, through all rules, until it ends. After every kill each file that stands under its

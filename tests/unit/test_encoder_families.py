@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from PIL import Image
 
 from pipeline import plan
 from pipeline.errors import InputError
-from pipeline.features import _hub
+from pipeline.features import _hub, kinds
 from pipeline.features.encode import reopen, write_features
 from pipeline.features.kinds import available, transformer
 from pipeline.methods import create
@@ -398,3 +399,28 @@ def test_clip_goes_from_pictures_captions_and_tags_to_a_table_an_index_and_a_sea
     capsys.readouterr()
     assert main(["search", str(tmp_path / "i"), "--text", "a red picture", "-k", "3"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_adding_a_kind_of_encoder_is_adding_a_file(pairs, tmp_path, monkeypatch):
+    (tmp_path / "lengths.py").write_text(
+        "import numpy as np\n"
+        "from pipeline.store import feature_writer\n\n"
+        "def write(pairs, *, path, provenance, scale=1.0):\n"
+        "    x = scale * np.array([[len(c[0])] for c in pairs.captions], np.float32)\n"
+        "    with feature_writer(path, x.shape, provenance) as writer:\n"
+        "        writer.write(slice(len(x)), x)\n"
+        "    return {}\n\n"
+        "def reopen(facts, *, device, scale=1.0):\n"
+        "    return lambda texts: scale * np.array([[len(t)] for t in texts], np.float32)\n"
+    )
+    monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(tmp_path)])
+    texts = [captions[0] for captions in pairs.captions]
+    stored = both_ways(pairs, "text", tmp_path, texts, kind="lengths", scale=2.0)
+    assert stored[:, 0].tolist() == [2.0 * len(text) for text in texts]
+
+
+def test_no_rule_knows_a_kind_of_encoder_by_name(root):
+    files = [*root.glob("workflow/**/*.smk"), *root.glob("workflow/schemas/*")]
+    words = {w for f in files for w in re.findall(r"\w+", f.read_text())}
+    usual = {"tags", "given"}  # which are other things too
+    assert words & set(available()) <= usual

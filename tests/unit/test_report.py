@@ -8,6 +8,7 @@ from base64 import b64decode
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import accessible
 import numpy as np
 import pytest
 from made_metrics import cell, spec
@@ -326,3 +327,44 @@ def test_a_browser_shows_all_of_it_readably(width, page, chromium):
         ".map(e => parseFloat(getComputedStyle(e).fontSize))"
     )
     assert min(sizes) >= 12
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # selenium's own sockets
+def test_the_checker_of_accessibility_has_no_serious_finding(page, chromium):
+    for width in accessible.WIDTHS:
+        for scheme in accessible.SCHEMES:
+            accessible.show(chromium, page.as_uri(), width, scheme)
+            assert accessible.serious(chromium) == [], (width, scheme)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_no_table_of_the_paper_s_shapes_is_cut_at_1150_pixels(root, tmp_path, chromium):
+    import yaml
+
+    config = yaml.safe_load((root / "config.yaml").read_text())["experiments"]
+    shapes = []
+    for name in ("table1", "table4"):
+        entry = config[name]
+        cells = [
+            cell(tmp_path / name, bits=bits, number=i + bits, **method.get("columns", {}))
+            for i, method in enumerate(entry["methods"])
+            for bits in entry["bits"]
+        ]
+        keys = {key: entry[key] for key in ("title", "paper", "tasks", "rows", "columns")}
+        shape = spec(cells, name=name, **keys)
+        write_table(shape, tmp_path / f"{name}.csv")
+        shapes.append((shape, tmp_path / f"{name}.csv"))
+    write_report(shapes, tmp_path / "report.html", title="t", run={}, assumptions=[], galleries=[])
+    accessible.show(chromium, (tmp_path / "report.html").as_uri(), 1150, "light")
+    widths = chromium.execute_script(
+        "return [...document.querySelectorAll('.scroll')].map(e => [e.scrollWidth, e.clientWidth])"
+    )
+    assert len(widths) >= 4 and all(whole <= shown + 1 for whole, shown in widths), widths
+    chromium.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"media": "print", "features": [{"name": "prefers-color-scheme", "value": "dark"}]},
+    )
+    ink = chromium.execute_script("return getComputedStyle(document.body).color")
+    assert ink == "rgb(29, 35, 41)"  # printed dark on light, whatever the screen shows

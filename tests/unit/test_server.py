@@ -307,3 +307,19 @@ def test_the_page_searches_in_a_real_browser(width, server, chromium, tmp_path):
     wait(chromium, f"{SHOWN}.some(caption => caption.includes('<script>'))")
     assert chromium.title == "Search by code"  # markup in a caption is text
     assert [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # selenium's own sockets
+def test_the_checker_of_accessibility_has_no_serious_finding(server, chromium):
+    import accessible
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    for width in accessible.WIDTHS:
+        for scheme in accessible.SCHEMES:
+            accessible.show(chromium, server.url, width, scheme)
+            wait(chromium, "document.querySelectorAll('#left option').length == 2")
+            chromium.find_element(By.ID, "words").send_keys("something green", Keys.ENTER)
+            wait(chromium, f"{SHOWN}.length == 24")
+            assert accessible.serious(chromium) == [], (width, scheme)

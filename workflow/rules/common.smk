@@ -5,10 +5,12 @@ import shlex
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from pipeline import datasets, plan
 from pipeline.config_files import check_keys, completed, own_experiments
 from pipeline.errors import InputError
+from pipeline.progress import watch
 from pipeline.results import record
 from pipeline.shipped import shipped
 from pipeline.sources import sources, uses
@@ -24,6 +26,8 @@ GIVEN = [f for f in workflow.configfiles if Path(f).resolve() != BASE]
 if len(GIVEN) == len(workflow.configfiles):
     GIVEN = [config]
     config = completed(config, BASE)
+elif workflow.is_main_process and workflow.output_settings:
+    watch(logger, workflow.output_settings.quiet)
 
 try:
     for file in workflow.configfiles:
@@ -88,16 +92,26 @@ def downloadable():
         {
             f.name
             for d in config["datasets"]
-            for f in (*remotes(d), *remotes(d, optional=True))
+            for f in (*remotes(d), *optional_remotes(d))
         }
     )
 
 
-def remotes(dataset, optional=False):
-    """What a data set downloads; nothing when its raw files lie elsewhere or are drawn."""
-    if {"raw", "draw"} & set(config["datasets"][dataset]):
+def has_own_files(dataset):
+    """Whether the raw files of a data set lie elsewhere or are drawn, and are not downloaded."""
+    return bool({"raw", "draw"} & set(config["datasets"][dataset]))
+
+
+def remotes(dataset):
+    """What a data set downloads."""
+    return () if has_own_files(dataset) else datasets.files(kind_of(dataset))
+
+
+def optional_remotes(dataset, encoder=None):
+    """What a data set downloads for encoders of one kind alone, or of any."""
+    if has_own_files(dataset):
         return ()
-    return (datasets.optional_files if optional else datasets.files)(kind_of(dataset))
+    return datasets.optional_files(kind_of(dataset), encoder)
 
 
 def raw_files(dataset):
@@ -120,13 +134,8 @@ def raw_files(dataset):
 
 def raw_for(dataset, encoder):
     """The raw files that one encoder reads."""
-    own = kind_of_encoder(encoder) == "sift_bow"
-    extra = [
-        f"{raw_folder(dataset)}/{f.name}"
-        for f in remotes(dataset, optional=True)
-        if own
-    ]
-    return raw_files(dataset) + extra
+    extra = optional_remotes(dataset, kind_of_encoder(encoder))
+    return raw_files(dataset) + [f"{raw_folder(dataset)}/{f.name}" for f in extra]
 
 
 def kind_of_encoder(encoder):
