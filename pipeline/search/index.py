@@ -25,6 +25,7 @@ from pipeline.features.kinds import can_reopen
 from pipeline.files import sha256
 from pipeline.models.folder import DESCRIPTION
 from pipeline.models.model import Model, load
+from pipeline.recognise import aside
 from pipeline.search.ranking import Codes
 
 FORMAT = 1
@@ -262,7 +263,8 @@ class Index:
             finally:
                 database.close()
         except sqlite3.Error as error:
-            raise InputError(f"{path}: cannot be used as an index ({error})") from None
+            kind = aside(path, but="an SQLite database")
+            raise InputError(f"{path}: cannot be used as an index ({error}){kind}") from None
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline import cli, store
+from pipeline import cli, errors
 from pipeline.errors import InputError
 from pipeline.features import decode, images
 from pipeline.features.encode import write_features
@@ -86,7 +86,7 @@ def test_text_on_a_full_disk_keeps_what_was_there(tiny_disk):
     write_text(tiny_disk / "t.csv", "earlier")
     with pytest.raises(OSError, match="No space left") as caught:
         write_text(tiny_disk / "t.csv", "x" * 300_000)
-    assert cli._sentence(caught.value) == f"{tiny_disk}/t.csv: No space left on device"
+    assert errors.sentence(caught.value) == f"{tiny_disk}/t.csv: No space left on device"
     assert [p.name for p in tiny_disk.iterdir()] == ["t.csv"]
     assert (tiny_disk / "t.csv").read_text() == "earlier"
 
@@ -234,29 +234,18 @@ def test_workers_that_cannot_hand_over_a_batch_end_in_a_sentence():
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", [OSError, RuntimeError])
-def test_what_hdf5_says_of_the_operating_system_is_told_in_a_few_words(tmp_path, kind):
-    wrapped = "Can't decrement id ref count (file write failed: time = now, errno = 28, error ...)"
-    with (
-        pytest.raises(OSError, match="No space left") as caught,
-        store.feature_writer(tmp_path / "f.h5", (1, 1), Provenance("t")),
-    ):
-        raise kind(wrapped)
-    assert cli._sentence(caught.value) == f"{tmp_path}/f.h5: No space left on device"
-
-
 def test_a_cut_hdf5_file_of_our_own_is_named(mine, capsys):
     whole = (mine / "pairs.h5").read_bytes()
     capsys.readouterr()
     for length in (0, 100, len(whole) // 2, len(whole) - 1):
         (mine / "pairs.h5").write_bytes(whole[:length])
         assert encode(mine, mine / "image.h5") == 2
-        assert f"{mine}/pairs.h5: not a readable HDF5 file" in sentence(capsys)
+        assert re.search(f"{mine}/pairs.h5: (not a readable HDF5 file|damaged)", sentence(capsys))
 
 
 def test_an_hdf5_file_of_another_version_is_named(mine, capsys):
-    with h5py.File(mine / "pairs.h5", "a") as file:
-        file.attrs["layout"] = store.LAYOUT + 1
+    with h5py.File(mine / "pairs.h5", "w") as file:
+        file.attrs.update({"kind": "pairs", "layout": 1})
     capsys.readouterr()
     assert encode(mine, mine / "image.h5") == 2
     assert "delete the file and run again" in sentence(capsys)
