@@ -11,7 +11,7 @@ TUNED := $(addprefix results/tuning/,$(addsuffix .csv,cvh cca_itq imh pdh cmfh a
   mgah ukd_ss ucch jdsh dgcpn dsah ucmfh_withheld cirh cmimh cmimh_n))
 
 .DEFAULT_GOAL := help
-.PHONY: help install tuning demo demo-all rehearsal resume verify kills test test-fast test-long bench lint format lock clean
+.PHONY: help install tuning demo demo-all rehearsal resume verify kills damage test test-fast test-long bench lint format lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ verify: $(INSTALLED)  ## recompute the digests of the demo's files and name what
 
 kills: $(INSTALLED)  ## kill a small run 126 times, resume it, compare; 15 minutes
 	$(BIN)/python tests/faults/campaign.py --out docs/kills.md
+
+damage: $(INSTALLED)  ## damage every kind of file at random and read it; 20 minutes
+	$(BIN)/python tests/faults/damage.py --times 300 --out docs/damage.md
 
 test: $(INSTALLED)  ## all tests but the longest
 	$(BIN)/python -m pytest -m "not long"

@@ -120,10 +120,13 @@ class Written(io.RawIOBase):
         done = 0
         while self._fault is None and done < len(view):
             try:
-                done += self._raw.write(view[done:]) or 0
+                done += self._put(view[done:])
             except OSError as error:
                 self._fault = error
         return len(view)
+
+    def _put(self, data: memoryview) -> int:
+        return self._raw.write(data) or 0
 
     def truncate(self, size: int | None = None) -> int:
         try:

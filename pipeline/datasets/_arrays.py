@@ -50,6 +50,8 @@ class Array:
 
     def rows(self, index: slice = slice(None)) -> np.ndarray:
         """A slice along the first axis; all of the array by default."""
+        if not self.shape:
+            raise InputError("an array of shape () has no rows")
         return self.read(index, 0)
 
 

@@ -81,8 +81,11 @@ class Index:
             raise InputError(
                 f"{folder}: an index of format {about.get('format')}; this version reads {FORMAT}"
             )
-        self.bits, self.method = int(about["bits"]), about["method"]
-        self.identity = about["model"]  # which model the codes are of
+        try:
+            self.bits, self.method = int(about["bits"]), about["method"]
+            self.identity = about["model"]  # which model the codes are of
+        except (KeyError, ValueError, TypeError) as error:
+            raise InputError(f"{self.folder}: damaged, what it says of itself ({error})") from None
 
     @cached_property
     def model(self) -> Model:
@@ -193,9 +196,9 @@ class Index:
         with self._open() as database:
             found = database.execute(query).fetchall()
         rows = np.fromiter((row for row, _ in found), np.int64, len(found))
-        data = b"".join(blob for _, blob in found)
-        if len(data) != size * len(rows):
+        if any(not isinstance(blob, bytes) or len(blob) != size for _, blob in found):
             raise InputError(f"{self.folder}: damaged, codes of another length than {size} bytes")
+        data = b"".join(blob for _, blob in found)
         packed = np.frombuffer(data, np.uint8).reshape(-1, size)
         return Searchable(self, rows, Codes(packed, self.bits, kind))
 
