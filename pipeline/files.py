@@ -41,7 +41,7 @@ def whole(path: Path | str) -> Iterator[Path]:
     try:
         yield part
         _sync(part)
-        part.chmod(0o666 & ~_umask())
+        part.chmod(0o666 & ~umask())
         part.replace(path)
         _sync(path.parent)
     except OSError as error:
@@ -200,7 +200,8 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The permissions that this process takes from the files it makes."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

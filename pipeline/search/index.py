@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from pipeline import store
 from pipeline.errors import InputError
 from pipeline.features.decode import read_file
 from pipeline.features.kinds import can_reopen
-from pipeline.files import sha256
+from pipeline.files import sha256, umask
 from pipeline.models.folder import DESCRIPTION
 from pipeline.models.model import Model, load
 from pipeline.recognise import aside
@@ -334,12 +335,25 @@ def create(folder: Path | str, model: Path | str) -> Index:
         raise InputError(f"{model}: codes of {known.about['method']} are not binary: no index here")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: is not empty; an index needs a folder of its own")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # under another name first: a kill leaves no folder that is neither an index nor empty
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    try:
+        _fill(part, source, known)
+        part.chmod(0o777 & ~umask())
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return Index(folder)
+
+
+def _fill(folder: Path, source: Path, known: Model) -> None:
+    """A copy of the model, and a database without items."""
     (folder / _MODEL).mkdir()
     for name in (*known.about["files"], DESCRIPTION):
         shutil.copyfile(source / name, folder / _MODEL / name)
-    part = folder / f"{_FILE}.part"
-    database = sqlite3.connect(part)
+    database = sqlite3.connect(folder / _FILE)
     with contextlib.closing(database), database:
         database.executescript(_SCHEMA)
         about = {
@@ -352,8 +366,6 @@ def create(folder: Path | str, model: Path | str) -> Index:
         database.executemany(
             "INSERT INTO about VALUES (?, ?)", [(k, str(v)) for k, v in about.items()]
         )
-    part.rename(folder / _FILE)
-    return Index(folder)
 
 
 def add_pairs(index: Index, model: Path, pairs: Path) -> int:
