@@ -35,7 +35,7 @@ from pipeline.models.folder import Made, write_model
 from pipeline.search.index import Index
 from pipeline.store import Pairs, Provenance, Split
 
-N = 60
+N = 24
 WORDS = ("red", "green", "blue", "dark")
 STOPPED = 0.2  # seconds
 LONGEST = 300.0  # seconds that one command may take
