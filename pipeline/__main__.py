@@ -7,7 +7,6 @@ from pipeline.tether import tether
 if __name__ == "__main__":
     tether()  # before anything that takes time to import
 
-    from pipeline.cli import hush_hdf5, main
+    from pipeline.cli import main
 
-    hush_hdf5()
     sys.exit(main())

@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save
 
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.recognise import aside
 
 
 def write_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -24,4 +25,4 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a readable file of arrays ({error})") from None
+        raise InputError(f"{path}: not a readable file of arrays ({error}){aside(path)}") from None

@@ -4,6 +4,7 @@ It writes the overlay that it runs, to go on from.
 """
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -184,12 +185,15 @@ def _experiments(wish: Wish, bits: Sequence[int], labelled: bool) -> dict[str, A
 
 
 def _run(wish: Wish, overlay: Path, config: dict[str, Any]) -> None:
+    package = Path(__file__).resolve().parents[1]
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "snakemake", "--snakefile", shipped("Snakefile")),
+            # frees the lock that a killed attempt has left
+            *(sys.executable, "-m", "pipeline.resume", "--snakefile", shipped("Snakefile")),
             *("--directory", wish.out, "--cores", str(wish.cores), "--quiet", "host", "rules"),
             *("--configfile", overlay.resolve(), "--", f"{config['results']}/report.html"),
         ],
+        env={**os.environ, "PYTHONPATH": f"{package}:{os.environ.get('PYTHONPATH', '')}"},
     )
     if done.returncode:
         raise SystemExit(2)  # the last line on the screen says why

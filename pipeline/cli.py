@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import CollapseError, InputError
+from pipeline.errors import CollapseError, InputError, sentence
 from pipeline.files import read_json, write_text
 from pipeline.store import libraries
 
@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, CollapseError) as error:
         log.error("error: %s", error)
         return 2
-    except OSError as error:
-        log.error("error: %s", _sentence(error))
+    except (OSError, MemoryError) as error:
+        log.error("error: %s", sentence(error))
         return 2
     took, busy = time.monotonic() - started, sum(os.times()[:4])
     told = (arguments.stage, took, _peak_memory(), busy)
@@ -302,25 +302,6 @@ def _peak_memory() -> int:
     """The most memory that this process, without its workers, has held so far, in MB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 1_000_000
-
-
-def _sentence(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
-
-
-def hush_hdf5() -> None:
-    """HDF5 complains once more, with a traceback, when it lets go of a file it could not write."""
-
-    def ignored(unraisable: Any) -> None:
-        if "h5py" not in str(unraisable.object):
-            sys.__unraisablehook__(unraisable)
-
-    def printed(kind: type, error: BaseException, trace: Any) -> None:
-        if trace is None or not trace.tb_frame.f_code.co_filename.startswith("h5py/"):
-            sys.__excepthook__(kind, error, trace)
-
-    sys.unraisablehook, sys.excepthook = ignored, printed
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
-from pipeline.errors import CollapseError, InputError
+from pipeline.errors import CollapseError, InputError, sentence
 
 log = logging.getLogger(__name__)
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -26,9 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, CollapseError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+    except (OSError, MemoryError) as error:
+        print(f"error: {sentence(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.recognise import aside
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def whole(path: Path | str) -> Iterator[Path]:
     try:
         yield part
         _sync(part)
-        part.chmod(0o666 & ~_umask())
+        part.chmod(0o666 & ~umask())
         part.replace(path)
         _sync(path.parent)
     except OSError as error:
@@ -147,8 +148,8 @@ def read_json(path: Path | str) -> Any:
     """What a JSON file holds; InputError when it holds something else."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not a JSON file: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a JSON file: {error}{aside(path)}") from None
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -199,7 +200,8 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The permissions that this process takes from the files it makes."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

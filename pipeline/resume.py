@@ -2,10 +2,12 @@
 
 Frees the lock that a killed snakemake left behind and runs snakemake with the same arguments. When
 a snakemake or one of its jobs is still at work in the folder it waits a little, then refuses:
-unlocking would let two runs work in one folder.
+unlocking would let two runs work in one folder. Jobs that an earlier run has left in the queue of
+Slurm are waited for, however long they take, so that none is done twice at once.
 """
 
 import itertools
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+_BETWEEN = 10.0  # seconds between two looks at the queue of a cluster
 _GRACE = 10.0  # seconds in which the jobs of a killed snakemake have to be gone
 
 
@@ -27,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 2
+    _wait_for_jobs(folder)
     snakemake = [sys.executable, "-m", "snakemake"]
     if any(folder.glob(".snakemake/locks/*")):
         unlocked = subprocess.run([*snakemake, "--unlock", *arguments]).returncode
@@ -59,6 +63,27 @@ def _folder(arguments: Sequence[str]) -> Path:
         if name in ("--directory", "-d"):
             return Path(value).resolve()
     return Path.cwd()
+
+
+def queued(folder: Path) -> list[str]:
+    """The jobs of this user that Slurm, where there is one, has for this folder: their numbers."""
+    if shutil.which("squeue") is None:
+        return []
+    ask = ["squeue", "--me", "--noheader", "--format=%i|%Z"]
+    answer = subprocess.run(ask, capture_output=True, text=True)
+    pairs = (line.strip().partition("|") for line in answer.stdout.splitlines())
+    return [number for number, _, place in pairs if place and Path(place).resolve() == folder]
+
+
+def _wait_for_jobs(folder: Path) -> None:
+    known: list[str] = []
+    while numbers := queued(folder):
+        if numbers != known:
+            several = "jobs" if len(numbers) > 1 else "job"
+            print(f"waiting for {several} {', '.join(numbers)} of an earlier run on the cluster; "
+                  f"scancel {' '.join(numbers)} ends what is not wanted", flush=True)  # fmt: skip
+            known = numbers
+        time.sleep(_BETWEEN)
 
 
 def _wait_for_peace(folder: Path) -> list[str]:

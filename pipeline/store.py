@@ -1,20 +1,21 @@
 """How every artefact is laid out in HDF5: the only module that knows.
 
 One reader and one writer per kind of file. Arrays whose first axis is ``seed`` hold all seeds of a
-setting. Every file carries as attributes its ``kind``, ``layout`` version, the version of the
-package that made it and, as JSON, the parameters, the paths and digests of its inputs and the
-versions of the libraries.
+setting. Texts are one UTF-8 blob with the place where each of them ends. Every file carries as
+attributes its ``kind``, ``layout`` version, the version of the package that made it and, as JSON,
+the parameters, the paths and digests of its inputs and the versions of the libraries. It is sealed
+(``pipeline.sealed``), so that HDF5 never reads a damaged one.
 """
 
 import errno
+import itertools
 import json
 import math
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -23,13 +24,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pipeline import __version__
+from pipeline import __version__, sealed
 from pipeline.errors import InputError
 from pipeline.files import Attempt, continued, sha256, whole
+from pipeline.memory import check_fits
 
-LAYOUT = 1
+LAYOUT = 2
 TASKS = ("i2t", "t2i", "i2i", "t2t")  # who asks and who answers, as in the groups of a metrics file
-_TEXT = h5py.string_dtype("utf-8")
 #: what h5py raises when it stumbles in a damaged file
 _FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision", "transformers", "numba",
@@ -172,9 +173,13 @@ def feature_writer(
 ) -> Iterator["FeatureWriter"]:
     """Stream features of ``shape`` (n, d) or (seeds, n, d) into a file that appears when whole."""
     _check_room(Path(path), 4 * math.prod(shape))
-    with _create(path, "features", provenance, streamed=True) as file:
-        features = file.create_dataset("features", shape, np.float32)
-        yield FeatureWriter(features, file.create_dataset("valid", shape[-2:-1], bool))
+    attributes = {"kind": "features", "layout": LAYOUT, **provenance.attributes}
+    with whole(path) as part:
+        with sealed.streamed(part, "w") as (file, written):
+            _lay_out(file, attributes, shape)
+            yield FeatureWriter(file, written)
+            apart = _places(file, "features")
+        sealed.seal(part, LAYOUT, apart)
 
 
 @contextmanager
@@ -189,20 +194,34 @@ def resumable_feature_writer(
     identity = json.dumps([attributes, list(shape), code], sort_keys=True)
 
     def finished() -> int:
-        with h5py.File(path, "r") as file:
-            return shape[0] if dict(file.attrs) == attributes else 0
+        return shape[0] if attributes_of(path) == attributes else 0
 
-    with (
-        _written(path),
-        continued(path, identity, finished) as attempt,
-        h5py.File(attempt.path, "a") as file,
-    ):
+    with continued(path, identity, finished) as attempt:
+        try:
+            sealed.check(attempt.path, LAYOUT)
+        except (InputError, FileNotFoundError):
+            attempt = replace(attempt, done=0)
         if not attempt.done:
-            file.attrs.update(attributes)
-            _allocate(file, "features", shape, np.float32)
-            _allocate(file, "valid", shape[:1], bool)
-            file.flush()
-        yield ResumableWriter(file, attempt)
+            with sealed.streamed(attempt.path, "w") as (file, _):
+                _lay_out(file, attributes, shape)
+                apart = _places(file, "features", "valid")
+            sealed.seal(attempt.path, LAYOUT, apart)  # for whoever goes on after a kill
+        with sealed.streamed(attempt.path, "r+") as (file, written):
+            yield ResumableWriter(file, written, attempt)
+            apart = _places(file, "features")
+        sealed.seal(attempt.path, LAYOUT, apart)
+
+
+def _lay_out(file: h5py.File, attributes: Mapping[str, Any], shape: tuple[int, ...]) -> None:
+    file.attrs.update(attributes)
+    _allocate(file, "features", shape, np.float32)
+    _allocate(file, "valid", shape[-2:-1], bool)
+
+
+def _places(file: h5py.File, *names: str) -> list[tuple[int, int]]:
+    """Where arrays that lie in one piece are in the file: (offset, bytes), in its order."""
+    there = ((file[name].id.get_offset(), file[name].id.get_storage_size()) for name in names)
+    return sorted((offset, size) for offset, size in there if size)
 
 
 def _allocate(file: h5py.File, name: str, shape: tuple[int, ...], dtype: type) -> None:
@@ -215,8 +234,8 @@ def _allocate(file: h5py.File, name: str, shape: tuple[int, ...], dtype: type) -
 class FeatureWriter:
     """Blocks of rows, in any order; a row that is never marked valid leaves its pair out."""
 
-    def __init__(self, features: h5py.Dataset, valid: h5py.Dataset) -> None:
-        self._features, self._valid = features, valid
+    def __init__(self, file: h5py.File, written: sealed.Written) -> None:
+        self._features, self._valid, self._written = file["features"], file["valid"], written
 
     def write(
         self, rows: slice, block: np.ndarray, valid: np.ndarray | bool = True, seed: int = 0
@@ -225,18 +244,20 @@ class FeatureWriter:
         index = (rows,) if self._features.ndim == 2 else (seed, rows)
         self._features[index] = block
         self._valid[rows] = valid
+        self._written.check()
 
 
 class ResumableWriter(FeatureWriter):
     """Blocks of rows in order; ``done`` rows are there already."""
 
-    def __init__(self, file: h5py.File, attempt: Attempt) -> None:
-        super().__init__(file["features"], file["valid"])
+    def __init__(self, file: h5py.File, written: sealed.Written, attempt: Attempt) -> None:
+        super().__init__(file, written)
         self._file, self._keep, self.done = file, attempt.keep, attempt.done
 
     def keep(self, rows: int) -> None:
         """All up to ``rows`` is written and has to outlive a kill."""
         self._file.flush()
+        self._written.check()
         self._keep(rows)
 
     def rows(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -269,6 +290,8 @@ class Features:
         A file without a seed axis (features that no split shaped) gives the same for every seed.
         """
         data = self._data
+        count = len(range(*index.indices(len(self)))) if isinstance(index, slice) else len(index)
+        check_fits(f"{data.file.filename}: a part of the features", (count, data.shape[-1]), 4)
         if isinstance(index, slice):
             return data[index] if data.ndim == 2 else data[seed, index]
         order = np.argsort(index, kind="stable")
@@ -449,12 +472,11 @@ def read_metrics(path: Path | str) -> Metrics:
 
 def attributes_of(path: Path | str) -> dict[str, Any]:
     """The attributes of any file written here, as they stand there."""
-    try:
-        with h5py.File(path, "r") as file:
-            return dict(file.attrs)
-    except _FAULTS as error:
-        said = " ".join(str(error).split())
-        raise InputError(f"{path}: not a readable HDF5 file ({said})") from None
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    sealed.check(path, LAYOUT)
+    with _hdf5(path) as file:
+        return dict(file.attrs)
 
 
 def provenance_of(path: Path | str) -> dict[str, Any]:
@@ -468,21 +490,15 @@ def provenance_of(path: Path | str) -> dict[str, Any]:
 
 
 @contextmanager
-def _create(
-    path: Path | str, kind: str, provenance: Provenance, *, streamed: bool = False
-) -> Iterator[h5py.File]:
-    """A file that appears when whole; put together in memory first unless it is ``streamed``.
-
-    HDF5 may end the process, without a word, when it closes a file on a full disk.
-    """
+def _create(path: Path | str, kind: str, provenance: Provenance) -> Iterator[h5py.File]:
+    """A file that appears when whole, put together in memory first."""
     attributes = provenance.attributes
-    how = {} if streamed else {"driver": "core", "backing_store": False}
-    with _written(path), whole(path) as part, h5py.File(part, "w", **how) as file:
+    how: dict[str, Any] = {"driver": "core", "backing_store": False}
+    with whole(path) as part, h5py.File(part, "w", userblock_size=sealed.BLOCK, **how) as file:
         file.attrs.update({"kind": kind, "layout": LAYOUT, **attributes})
         yield file
-        if not streamed:
-            file.flush()
-            part.write_bytes(file.id.get_file_image())
+        file.flush()
+        part.write_bytes(sealed.image(file, LAYOUT))
 
 
 def _check_room(path: Path, size: int) -> None:
@@ -493,53 +509,32 @@ def _check_room(path: Path, size: int) -> None:
 
 
 @contextmanager
-def _written(path: Path | str) -> Iterator[None]:
-    """HDF5 wraps what the operating system says, such as that the disk is full, in its own words.
-
-    Here it becomes the OSError that it was.
-    """
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        number = re.search(r"errno = (\d+)", str(error))
-        if number is None:
-            raise
-        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
-
-
-@contextmanager
 def _open(path: Path | str, kind: str) -> Iterator[h5py.File]:
     """The file, to be read at once: a part of it that is missing or damaged is an InputError."""
     with _opened(path, kind) as file:
         try:
             yield file
         except _FAULTS as error:
-            said = " ".join(str(error).split())
-            raise InputError(f"{path}: damaged, or not written by this program ({said})") from None
+            raise InputError(f"{path}: damaged, or not written by this program ({error})") from None
 
 
 @contextmanager
 def _opened(path: Path | str, kind: str) -> Iterator[h5py.File]:
     if not Path(path).exists():
         raise InputError(f"{path}: no such file; a {kind} file is needed")
-    try:
-        file = h5py.File(path, "r")
-    except _FAULTS as error:
-        said = " ".join(str(error).split())
-        raise InputError(f"{path}: not a readable HDF5 file ({said})") from None
-    with file:
-        try:
-            found, layout = file.attrs.get("kind"), file.attrs.get("layout")
-        except _FAULTS:
-            found = layout = None
+    sealed.check(path, LAYOUT)
+    with _hdf5(path) as file:
+        found = file.attrs.get("kind")
         if found != kind:
             raise InputError(f"{path}: a {kind} file is needed, this holds {found or 'no known'}")
-        if layout != LAYOUT:
-            raise InputError(
-                f"{path}: written in layout {layout}, this version reads layout {LAYOUT}; "
-                "delete the file and run again"
-            )
         yield file
+
+
+def _hdf5(path: Path | str) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except _FAULTS as error:
+        raise InputError(f"{path}: not a readable HDF5 file ({error})") from None
 
 
 def _put(file: h5py.File, name: str, array: np.ndarray) -> None:
@@ -550,11 +545,15 @@ def _put(file: h5py.File, name: str, array: np.ndarray) -> None:
     )
 
 
-def _put_text(file: h5py.File, name: str, text: Sequence[str]) -> None:
-    file.create_dataset(
-        name, data=np.array(list(text), dtype=object), dtype=_TEXT, shape=(len(text),)
-    )
+def _put_text(file: h5py.File, name: str, texts: Sequence[str]) -> None:
+    """All texts as one blob of UTF-8, and where each of them ends in it."""
+    encoded = [text.encode("utf-8") for text in texts]
+    _put(file, f"{name}/utf8", np.frombuffer(b"".join(encoded), np.uint8))
+    _put(file, f"{name}/ends", np.cumsum([len(text) for text in encoded], dtype=np.int64))
 
 
 def _get_text(file: h5py.File, name: str) -> list[str]:
-    return file[name].asstr()[:].tolist()
+    blob, ends = file[f"{name}/utf8"][:].tobytes(), file[f"{name}/ends"][:].tolist()
+    if sorted(ends) != ends or (ends[-1] if ends else 0) != len(blob):
+        raise ValueError(f"the texts {name} do not end where they should")
+    return [blob[a:b].decode("utf-8") for a, b in itertools.pairwise([0, *ends])]

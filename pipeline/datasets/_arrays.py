@@ -15,7 +15,10 @@ import numpy as np
 import scipy.io
 import scipy.sparse
 
+from pipeline.datasets._probe import probe
 from pipeline.errors import InputError
+from pipeline.memory import check_fits
+from pipeline.recognise import kind_of
 
 #: what h5py raises when it stumbles in a damaged file
 _HDF5_FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
@@ -26,6 +29,16 @@ _NO_ARRAYS = (
     " (structs within a struct, or an array of them: save their arrays as variables of their own)"
 )
 _TO_CONVERT = "np.savez('mine.npz', image=..., text=..., labels=...)"
+#: what files are by their first bytes (``kind_of``) that may bear an ending
+_HDF5 = "an HDF5 file"
+_ARE: dict[str, tuple[str | None, ...]] = {
+    ".npz": ("a zip archive", "an empty zip archive"),
+    ".npy": ("a NumPy array (.npy)",),
+    # before form 5 a .mat file begins with numbers, which may look like anything
+    ".mat": ("a MATLAB file", "a MATLAB file of form 7.3", _HDF5, None),
+    ".h5": (_HDF5, None),  # a user block may come first
+    ".hdf5": (_HDF5, None),
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,8 @@ class Array:
 
     def rows(self, index: slice = slice(None)) -> np.ndarray:
         """A slice along the first axis; all of the array by default."""
+        if not self.shape:
+            raise InputError("an array of shape () has no rows")
         return self.read(index, 0)
 
 
@@ -65,6 +80,9 @@ def open_file(path: Path) -> Iterator[Mapping[str, Array]]:
         )
     if suffix not in readers:
         raise InputError(f"{path}: not one of {', '.join(readers)}")
+    kind = kind_of(path)
+    if kind not in _ARE[suffix]:
+        raise InputError(f"{path}: not a {suffix} file; it is {kind or 'of no known kind'}")
     with readers[suffix](path) as arrays:
         yield arrays
 
@@ -99,7 +117,25 @@ def _npz(path: Path) -> Iterator[Mapping[str, Array]]:
             if {"format", "shape", "data"} <= set(names):  # what scipy.sparse.save_npz writes
                 yield _alone(path, lambda: scipy.sparse.load_npz(path))
             else:
-                yield Lazy(names, lambda name: _loaded(path, name, lambda: file[name]))
+                yield Lazy(names, lambda name: _loaded(path, name, lambda: _member(file, name)))
+
+
+def _member(file: Any, name: str) -> Any:
+    """An array of an .npz file, whose size is looked at before any of it is read."""
+    stored = f"{name}.npy" if f"{name}.npy" in file.zip.namelist() else name
+    with file.zip.open(stored) as member:
+        try:
+            version = np.lib.format.read_magic(member)
+        except ValueError:
+            raise InputError("no array, but some other file") from None
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else (np.lib.format.read_array_header_2_0)
+        )
+        shape, _, dtype = read(member)
+    check_fits("it", shape, dtype.itemsize)
+    return file[name]
 
 
 @contextmanager
@@ -158,6 +194,7 @@ def _name_once(path: Path, names: dict[str, str], name: str, place: str) -> None
 
 @contextmanager
 def _hdf5(path: Path, transposed: bool = False) -> Iterator[Mapping[str, Array]]:
+    probe(path)
     with ExitStack() as stack:
         try:
             file = stack.enter_context(h5py.File(path, "r"))
@@ -236,6 +273,8 @@ class Lazy(Mapping[str, Array]):
 def _loaded(path: Path, name: str, load: Callable[[], Any]) -> Array:
     try:
         array = load()
+    except InputError as error:
+        raise InputError(f"{path}: {name}: {error}") from None
     except Exception as error:  # the readers raise whatever they stumble over in a damaged file
         pickled = "pickle" in str(error)
         why = (
@@ -248,9 +287,13 @@ def _loaded(path: Path, name: str, load: Callable[[], Any]) -> Array:
 
 
 def _of_sparse(matrix: Any) -> Array:
+    check_fits("a sparse matrix", matrix.shape[:1], 8)
     rows = matrix.tocsr()
 
     def read(index: slice, axis: int) -> np.ndarray:
+        wanted = list(rows.shape)
+        wanted[axis] = len(range(*index.indices(rows.shape[axis])))
+        check_fits("a sparse matrix", tuple(wanted), rows.dtype.itemsize)
         return (rows[:, index] if axis else rows[index]).toarray()
 
     return Array(rows.shape, read)
@@ -281,7 +324,15 @@ def _on_disk(path: Path, name: str, file: h5py.File, transposed: bool) -> Array:
     if reading(lambda data: h5py.check_ref_dtype(data.dtype)):
         return in_memory(reading(lambda data: _matlab_cells(file, data)))
     shape = reading(lambda data: data.shape[::-1] if turned else data.shape)
-    return Array(shape, lambda index, axis: reading(lambda data: slices(data, index, axis)))
+
+    def read(index: slice, axis: int) -> np.ndarray:
+        wanted = list(shape)
+        wanted[axis] = len(range(*index.indices(shape[axis])))
+        check_fits(f"{path}: {name}", tuple(wanted), itemsize)
+        return reading(lambda data: slices(data, index, axis))
+
+    itemsize = reading(lambda data: data.dtype.itemsize)
+    return Array(shape, read)
 
 
 # --- what MATLAB's form 7.3 makes of sparse matrices, characters and cells ------------------------

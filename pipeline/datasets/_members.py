@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from pipeline.errors import InputError
+from pipeline.recognise import aside
 
 LARGEST = 2**31
 """Bytes a text member may have; the largest official one has about 540 million."""
@@ -92,6 +93,6 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         file = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path}: not a readable zip archive ({error})") from None
+        raise InputError(f"{path}: not a readable zip archive ({error}){aside(path)}") from None
     with file:
         yield file

@@ -1,6 +1,7 @@
 """Arrays of pixels, written as image files so that they are encoded like all other pictures."""
 
 import io
+import math
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from pipeline.datasets._arrays import Array
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.memory import rows_at_once
 
 _BLOCK = 256
 _CHANNELS = (1, 3)
@@ -46,8 +48,9 @@ def write_images(pixels: Array, path: Path | str) -> list[str]:
     """Write the images, each a PNG, into one archive; their names in it."""
     names = [f"{row}.png" for row in range(len(pixels))]
     with whole(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-        for start in tqdm(range(0, len(names), _BLOCK), "pixels", mininterval=1):
-            rows = pixels.rows(slice(start, min(start + _BLOCK, len(names))))
+        step = rows_at_once(math.prod(pixels.shape[1:]) * 8, _BLOCK)
+        for start in tqdm(range(0, len(names), step), "pixels", mininterval=1):
+            rows = pixels.rows(slice(start, min(start + step, len(names))))
             for name, image in zip(names[start:], _as_bytes(rows), strict=False):
                 file = io.BytesIO()
                 Image.fromarray(image).save(file, "PNG", compress_level=1)

@@ -23,6 +23,7 @@ from pipeline.datasets._layouts.whole import parts_in
 from pipeline.datasets._pictures import KEYS
 from pipeline.errors import InputError
 from pipeline.files import write_text
+from pipeline.recognise import aside, check_text
 from pipeline.store import Pairs, Split
 
 _TABLES = {".csv": ",", ".tsv": "\t"}
@@ -117,6 +118,7 @@ def _readable(path: Path) -> Iterator[None]:
 def _opened(path: Path) -> TextIO:
     if not path.is_file():
         raise InputError(f"{path}: no such file of a split")
+    check_text(path, "a table or a list of names")
     return path.open(encoding="utf-8-sig", newline="")
 
 
@@ -151,7 +153,7 @@ def _from_json(path: Path) -> dict[str, np.ndarray]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError):
-        raise InputError(f"{path}: not readable as JSON") from None
+        raise InputError(f"{path}: not readable as JSON{aside(path)}") from None
     known = isinstance(content, dict) and all(
         _parts.MEANING.get(name) and isinstance(values, list) for name, values in content.items()
     )

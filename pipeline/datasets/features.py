@@ -6,6 +6,7 @@ image files, sentences.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,6 +20,7 @@ from pipeline.datasets._layouts.halves import COPY
 from pipeline.datasets._pixels import images_first, write_images
 from pipeline.datasets._texts import texts_of
 from pipeline.errors import InputError
+from pipeline.memory import rows_at_once
 from pipeline.store import Pairs, groups_of
 
 FILES = ()
@@ -27,6 +29,7 @@ FILES = ()
 PIXELS = "pixels.zip"
 _LISTS = ("query", "database", "train", "validation")
 _BLOCK = 8192
+_WIDEST = 2**22  # columns of a view; no method could be trained on more
 
 
 def pairs(
@@ -139,6 +142,10 @@ def _vector(array: Array) -> np.ndarray:
 def _check_numbers(where: str, name: str, array: Array) -> None:
     if len(array.shape) != 2 or 0 in array.shape:
         raise InputError(f"{where}: {name} has shape {array.shape}; (rows, columns) is needed")
+    if array.shape[1] > _WIDEST:
+        raise InputError(
+            f"{where}: {name} has {array.shape[1]:,} columns; at most {_WIDEST:,} can be used"
+        )
     kind = array.rows(slice(0, 1)).dtype
     if kind.kind not in "fiub":
         raise InputError(f"{where}: {name} holds {kind}; numbers are needed")
@@ -256,8 +263,9 @@ def _copies(
     views = [arrays[name] for name in arrays if name not in ("split", "labels")]
     count = len(said)
     digests = np.empty(count, object)
-    for start in range(0, count, _BLOCK):
-        rows = slice(start, min(start + _BLOCK, count))
+    step = rows_at_once(sum(math.prod(view.shape[1:]) * 8 for view in views), _BLOCK)
+    for start in range(0, count, step):
+        rows = slice(start, min(start + step, count))
         blocks = [view.rows(rows) for view in views]
         for i, row in enumerate(zip(*blocks, strict=True), start):
             digests[i] = hashlib.blake2b(b"".join(_bytes(v) for v in row), digest_size=16).digest()

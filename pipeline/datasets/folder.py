@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.recognise import check_text
 from pipeline.store import Pairs, groups_of
 
 FILES = ()
@@ -127,6 +128,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _lines(path: Path) -> Iterator[str]:
     if not path.is_file():
         raise InputError(f"{path}: no such table; the option `table` says where it is")
+    check_text(path, "a table in CSV or JSON lines")
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:

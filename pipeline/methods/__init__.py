@@ -35,6 +35,8 @@ def create(name: str, *, bits: int, seed: int, **params: Any) -> Hasher:
             f"method {name} has no parameter {', '.join(sorted(unknown))}; "
             f"it takes {', '.join(sorted(known)) or 'none'}"
         )
+    if type(bits) is not int or bits < 1:
+        raise InputError(f"bits: {bits!r}; a whole number, at least 1, is needed")
     return cls(bits=bits, seed=seed, **params)
 
 

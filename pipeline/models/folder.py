@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline import __version__
 from pipeline.arrays import read_arrays, write_arrays
-from pipeline.errors import ModelError
+from pipeline.errors import InputError, ModelError
 from pipeline.files import read_json, sha256, whole, write_text
 from pipeline.methods import create, parameters
 from pipeline.methods.base import Hasher, State
@@ -104,7 +104,9 @@ def read_model(folder: Path, device: str) -> Stored:
             params["device"] = device
         hasher = create(method, bits=bits, seed=about["random_state"], **params)
         hasher.set_state(State(arrays[HASHER], about["learned"]))
-    except (KeyError, TypeError, AttributeError) as error:
+    except InputError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ModelError(f"{path}: damaged ({type(error).__name__}: {error})") from None
     axes = {v: arrays[f"{v}.safetensors"] for v in VIEWS if f"{v}.safetensors" in arrays}
     return Stored(about, hasher, axes, sha256(path))

@@ -112,10 +112,24 @@ class Model:
         axes = self._axes.get(view)
         if axes is not None and x.ndim == 2 and x.shape[1] == len(axes["mean"]) != known:
             x = project(x, axes)
-        hashed = getattr(self.hasher, f"project_{view}")
         if x.ndim != 2 or len(x) <= _BLOCK:
-            return hashed(x) if len(x) else np.empty((0, self.bits), np.float32)
-        return np.concatenate([hashed(rows) for rows in np.split(x, range(_BLOCK, len(x), _BLOCK))])
+            return self._hashed(view, x) if len(x) else np.empty((0, self.bits), np.float32)
+        blocks = np.split(x, range(_BLOCK, len(x), _BLOCK))
+        return np.concatenate([self._hashed(view, rows) for rows in blocks])
+
+    def _hashed(self, view: str, x: np.ndarray) -> np.ndarray:
+        """What the method projects; ModelError where the arrays of the model do not fit it."""
+        try:
+            found = getattr(self.hasher, f"project_{view}")(x)
+        except InputError:
+            raise
+        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+            raise ModelError(f"the arrays of this model do not fit together ({error})") from None
+        if found.shape != (len(x), self.bits):
+            raise ModelError(
+                f"the arrays of this model give codes of {found.shape[-1]} bits, not {self.bits}"
+            )
+        return found
 
     def _codes(self, projected: np.ndarray) -> np.ndarray:
         return projected if self.hasher.real_valued else projected > 0

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.recognise import aside
 from pipeline.search.index import Hit, Index, Item
 
 _GROUP = 1 << 16  # items a row group
@@ -98,7 +99,8 @@ def search(parquet: Path, code: np.ndarray, view: str, k: int) -> list[Hit]:
         found = str(chdb.query(statement(code, view, k, f"file('{name}', Parquet)"), "JSONEachRow"))
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{parquet}: ClickHouse cannot search it ({reason:.200})") from None
+        kind = aside(parquet, but="a Parquet file")
+        raise InputError(f"{parquet}: ClickHouse cannot search it ({reason:.200}){kind}") from None
     rows = (json.loads(line) for line in found.splitlines() if line)
     return [
         Hit(Item(row["id"], row["path"], row["caption"]), int(row["distance"]), 0.0) for row in rows

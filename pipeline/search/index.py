@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +24,10 @@ from pipeline.errors import InputError
 from pipeline.features.captions import draw_captions
 from pipeline.features.decode import read_file
 from pipeline.features.kinds import can_reopen
-from pipeline.files import sha256
+from pipeline.files import sha256, umask
 from pipeline.models.folder import DESCRIPTION
 from pipeline.models.model import Model, load
+from pipeline.recognise import aside
 from pipeline.search.ranking import Codes
 
 FORMAT = 1
@@ -81,8 +83,11 @@ class Index:
             raise InputError(
                 f"{folder}: an index of format {about.get('format')}; this version reads {FORMAT}"
             )
-        self.bits, self.method = int(about["bits"]), about["method"]
-        self.identity = about["model"]  # which model the codes are of
+        try:
+            self.bits, self.method = int(about["bits"]), about["method"]
+            self.identity = about["model"]  # which model the codes are of
+        except (KeyError, ValueError, TypeError) as error:
+            raise InputError(f"{self.folder}: damaged, what it says of itself ({error})") from None
 
     @cached_property
     def model(self) -> Model:
@@ -194,9 +199,9 @@ class Index:
         with self._open() as database:
             found = database.execute(query).fetchall()
         rows = np.fromiter((row for row, _ in found), np.int64, len(found))
-        data = b"".join(blob for _, blob in found)
-        if len(data) != size * len(rows):
+        if any(not isinstance(blob, bytes) or len(blob) != size for _, blob in found):
             raise InputError(f"{self.folder}: damaged, codes of another length than {size} bytes")
+        data = b"".join(blob for _, blob in found)
         packed = np.frombuffer(data, np.uint8).reshape(-1, size)
         return Searchable(self, rows, Codes(packed, self.bits, kind))
 
@@ -264,7 +269,8 @@ class Index:
             finally:
                 database.close()
         except sqlite3.Error as error:
-            raise InputError(f"{path}: cannot be used as an index ({error})") from None
+            kind = aside(path, but="an SQLite database")
+            raise InputError(f"{path}: cannot be used as an index ({error}){kind}") from None
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -331,12 +337,25 @@ def create(folder: Path | str, model: Path | str) -> Index:
         raise InputError(f"{model}: codes of {known.about['method']} are not binary: no index here")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: is not empty; an index needs a folder of its own")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # under another name first: a kill leaves no folder that is neither an index nor empty
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    try:
+        _fill(part, source, known)
+        part.chmod(0o777 & ~umask())
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return Index(folder)
+
+
+def _fill(folder: Path, source: Path, known: Model) -> None:
+    """A copy of the model, and a database without items."""
     (folder / _MODEL).mkdir()
     for name in (*known.about["files"], DESCRIPTION):
         shutil.copyfile(source / name, folder / _MODEL / name)
-    part = folder / f"{_FILE}.part"
-    database = sqlite3.connect(part)
+    database = sqlite3.connect(folder / _FILE)
     with contextlib.closing(database), database:
         database.executescript(_SCHEMA)
         about = {
@@ -349,8 +368,6 @@ def create(folder: Path | str, model: Path | str) -> Index:
         database.executemany(
             "INSERT INTO about VALUES (?, ?)", [(k, str(v)) for k, v in about.items()]
         )
-    part.rename(folder / _FILE)
-    return Index(folder)
 
 
 def add_pairs(index: Index, model: Path, pairs: Path) -> int:

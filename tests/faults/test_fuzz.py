@@ -4,7 +4,6 @@ import io
 import json
 import os
 import resource
-import signal
 import warnings
 import zipfile
 
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline import datasets, plan, store, transfer
+from pipeline.datasets import _probe
 from pipeline.datasets._sift import sift_bow
 from pipeline.datasets.coco2017 import ANNOTATIONS as COCO
 from pipeline.datasets.mirflickr25k import ANNOTATIONS, ARCHIVE
@@ -66,11 +66,7 @@ def gives(function, *arguments, **options):
 
 
 def gives_apart(function, *arguments, **options):
-    """``gives`` in a process of its own: HDF5 itself may end it on a damaged file, or go round in
-    circles there until the system ends it, and only that.
-
-    A job that ends so has failed; nothing of it is taken.
-    """
+    """``gives`` in a process of its own, so that a crash or a reader without end fails one case."""
     reader, writer = os.pipe()
     if (child := os.fork()) == 0:
         try:
@@ -84,8 +80,7 @@ def gives_apart(function, *arguments, **options):
         fault = said.read().decode()
     _, status = os.waitpid(child, 0)
     assert not fault
-    ends = (signal.SIGSEGV, signal.SIGABRT, signal.SIGXCPU)
-    assert os.waitstatus_to_exitcode(status) in (0, *(-end for end in ends))
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def archive(path, members):
@@ -186,7 +181,9 @@ def features(suffix):
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".mat", ".h5"])
-def test_any_file_of_features_that_is_damaged(place, suffix):
+def test_any_file_of_features_that_is_damaged(place, suffix, monkeypatch):
+    monkeypatch.setattr(_probe, "SECONDS", 5)
+
     @fuzz
     @given(damage=DAMAGE)
     def run(damage):

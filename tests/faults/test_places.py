@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline import cli, store
+from pipeline import cli, errors, sealed, store
 from pipeline.errors import InputError
 from pipeline.features import decode, images
 from pipeline.features.encode import write_features
@@ -81,12 +81,73 @@ def test_hdf5_on_a_full_disk_is_one_sentence_and_keeps_what_was_there(mine, tiny
     assert (tiny_disk / "image.h5").read_text() == "of an earlier run"
 
 
+def earlier_and_next(place, fill):
+    """A file of features is there; the next one meets ``fill`` between two blocks."""
+    rows = np.arange(20_000, dtype=np.float32).reshape(1000, 20)
+    (place / "f.h5").write_text("of an earlier run")
+    with store.feature_writer(place / "f.h5", rows.shape, Provenance("t")) as writer:
+        writer.write(slice(0, 500), rows[:500])
+        fill()
+        writer.write(slice(500, 1000), rows[500:])
+
+
+@needs_root
+def test_a_disk_that_fills_up_under_hdf5_is_one_sentence(tiny_disk):
+    def fill():
+        with pytest.raises(OSError, match="No space"), (tiny_disk / "fill").open("wb", 0) as file:
+            while file.write(bytes(4096)):
+                pass
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        earlier_and_next(tiny_disk, fill)
+    assert errors.sentence(caught.value) == f"{tiny_disk}/f.h5: No space left on device"
+    assert (tiny_disk / "f.h5").read_text() == "of an earlier run"
+    assert sorted(p.name for p in tiny_disk.iterdir()) == ["f.h5", "fill"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_what_the_system_says_under_hdf5_is_one_sentence(tmp_path, monkeypatch, number):
+    """A full disk or quota, a disk that is read-only for a moment, one that fails."""
+
+    def fill():
+        monkeypatch.setattr(sealed.Written, "_put", refused)
+
+    def refused(self, data):
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(OSError, match=os.strerror(number)) as caught:
+        earlier_and_next(tmp_path, fill)
+    assert errors.sentence(caught.value) == f"{tmp_path}/f.h5: {os.strerror(number)}"
+    assert [p.name for p in tmp_path.iterdir()] == ["f.h5"]
+    assert (tmp_path / "f.h5").read_text() == "of an earlier run"
+    monkeypatch.undo()
+    earlier_and_next(tmp_path, lambda: None)
+    with store.open_features(tmp_path / "f.h5") as features:
+        assert features.rows(slice(None))[-1, -1] == 19_999
+
+
+def test_a_file_size_limit_under_hdf5_is_one_sentence(mine):
+    """The system's own limit, which ends a process by a signal unless it is ignored."""
+    code = (
+        "import resource, sys; from pipeline import cli\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    arguments = ["encode", "image", "--pairs", mine / "pairs.h5", "--options", '{"kind":"given"}']
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "--out", mine / "image.h5"],
+        capture_output=True, text=True, cwd=Path(cli.__file__).parents[1],
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, f"error: {mine}/image.h5: File too large\n")
+    assert not (mine / "image.h5").exists() and not list(mine.glob(".image*"))
+
+
 @needs_root
 def test_text_on_a_full_disk_keeps_what_was_there(tiny_disk):
     write_text(tiny_disk / "t.csv", "earlier")
     with pytest.raises(OSError, match="No space left") as caught:
         write_text(tiny_disk / "t.csv", "x" * 300_000)
-    assert cli._sentence(caught.value) == f"{tiny_disk}/t.csv: No space left on device"
+    assert errors.sentence(caught.value) == f"{tiny_disk}/t.csv: No space left on device"
     assert [p.name for p in tiny_disk.iterdir()] == ["t.csv"]
     assert (tiny_disk / "t.csv").read_text() == "earlier"
 
@@ -234,29 +295,18 @@ def test_workers_that_cannot_hand_over_a_batch_end_in_a_sentence():
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", [OSError, RuntimeError])
-def test_what_hdf5_says_of_the_operating_system_is_told_in_a_few_words(tmp_path, kind):
-    wrapped = "Can't decrement id ref count (file write failed: time = now, errno = 28, error ...)"
-    with (
-        pytest.raises(OSError, match="No space left") as caught,
-        store.feature_writer(tmp_path / "f.h5", (1, 1), Provenance("t")),
-    ):
-        raise kind(wrapped)
-    assert cli._sentence(caught.value) == f"{tmp_path}/f.h5: No space left on device"
-
-
 def test_a_cut_hdf5_file_of_our_own_is_named(mine, capsys):
     whole = (mine / "pairs.h5").read_bytes()
     capsys.readouterr()
     for length in (0, 100, len(whole) // 2, len(whole) - 1):
         (mine / "pairs.h5").write_bytes(whole[:length])
         assert encode(mine, mine / "image.h5") == 2
-        assert f"{mine}/pairs.h5: not a readable HDF5 file" in sentence(capsys)
+        assert re.search(f"{mine}/pairs.h5: (not a readable HDF5 file|damaged)", sentence(capsys))
 
 
 def test_an_hdf5_file_of_another_version_is_named(mine, capsys):
-    with h5py.File(mine / "pairs.h5", "a") as file:
-        file.attrs["layout"] = store.LAYOUT + 1
+    with h5py.File(mine / "pairs.h5", "w") as file:
+        file.attrs.update({"kind": "pairs", "layout": 1})
     capsys.readouterr()
     assert encode(mine, mine / "image.h5") == 2
     assert "delete the file and run again" in sentence(capsys)

@@ -1,4 +1,4 @@
-"""A real Slurm: munged, slurmctld and slurmd of one node, started for the tests and stopped."""
+"""A real Slurm: munged, slurmctld and slurmd of two nodes, started for the tests and stopped."""
 
 import os
 import secrets
@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cluster import ARGUMENTS
 
 HERE = Path(__file__).parent
+NODES = ("one", "two")
 SYSTEM = Path("/etc/slurm")  # the executor hides SLURM_CONF from jobs, so the files must be here
 
 
@@ -30,7 +32,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     _configure(base)
     _start(base)
     yield base
-    for daemon in ("slurmd", "slurmctld", "munged"):
+    for daemon in ("slurmd.one", "slurmd.two", "slurmctld", "munged"):
         pid = base / f"{daemon}.pid"
         if pid.exists():
             subprocess.run(["kill", pid.read_text().strip()], check=False)
@@ -39,8 +41,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def _configure(base: Path) -> None:
-    for name in ("state", "spool"):
-        (base / name).mkdir()
+    (base / "state").mkdir()
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     text = (HERE / "slurm.conf").read_text()
     values = {
@@ -64,12 +65,39 @@ def _start(base: Path) -> None:
     places = {"key-file": key, "socket": base / "munge.socket"}
     places |= {name: base / f"munged.{name[:-5]}" for name in ("pid-file", "log-file", "seed-file")}
     run = [["munged", "--force", *(f"--{k}={v}" for k, v in places.items())]]
-    for command in [*run, ["slurmctld", "-c"], ["slurmd"]]:
+    for command in [*run, ["slurmctld", "-c"], *(["slurmd", "-N", node] for node in NODES)]:
         subprocess.run(command, check=True)
     for _ in range(60):
         state = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True)
-        if "idle" in state.stdout:
+        if state.stdout.split() == ["idle"]:
             return
         time.sleep(0.5)
     logs = "\n".join(p.read_text()[-500:] for p in base.glob("*.log"))
     raise RuntimeError(f"the cluster did not come up\n{logs}")
+
+
+@pytest.fixture(scope="module")
+def overlay(wiki_overlay):
+    """Two quick methods, one of them on torch: jobs of seconds."""
+    short = {"cmimh": {"epochs": 1, "min_steps": 1, "hidden": 64, "critic_hidden": 64}}
+    short["cmimh"]["on_collapse"] = "warn"
+    table = {"datasets": ["wiki"], "methods": ["cvh", "cmimh"], "bits": [16]}
+    return wiki_overlay | {"methods": short, "experiments": {"table3": table}}
+
+
+@pytest.fixture(scope="module")
+def submit(snakemake, slurm, root):
+    """``submit(profile, overlay, target, more arguments, env=...)`` through a profile; the run."""
+
+    def run(profile, overlay, target="results/table3.csv", more=(), **options):
+        small = [f"--set-resources={rule}:mem_mb=500" for rule in ("pairs", "encode", "train")]
+        return snakemake(
+            *("--workflow-profile", str(root / "profiles" / profile)),
+            *("--latency-wait", "5", *ARGUMENTS[profile], *small, *more),
+            target,
+            overlay=overlay,
+            program=[str(HERE / "impatient.py")],
+            **options,
+        )
+
+    return run

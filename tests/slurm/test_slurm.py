@@ -1,51 +1,13 @@
 """The workflow through a real Slurm."""
 
-import re
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
+from cluster import ARGUMENTS, HERE, SUBMITTED, jobs
 
 pytestmark = pytest.mark.slow
-
-HERE = Path(__file__).parent
-ARGUMENTS = {
-    "slurm": (  # no accounting daemon here, and no reason to wait long before the first question
-        *("--slurm-status-command", "squeue"),
-        *("--slurm-init-seconds-before-status-checks", "1"),
-        *("--default-resources", "slurm_partition=main", "mem_mb=500", "runtime=10"),
-    ),
-    "cluster-generic": ("--default-resources", "mem_mb=500", "runtime=10", "gpu=0"),
-}
-
-
-@pytest.fixture(scope="module")
-def overlay(wiki_overlay):
-    """Two quick methods, one of them on torch: jobs of seconds."""
-    short = {"cmimh": {"epochs": 1, "min_steps": 1, "hidden": 64, "critic_hidden": 64}}
-    short["cmimh"]["on_collapse"] = "warn"
-    table = {"datasets": ["wiki"], "methods": ["cvh", "cmimh"], "bits": [16]}
-    return wiki_overlay | {"methods": short, "experiments": {"table3": table}}
-
-
-@pytest.fixture(scope="module")
-def submit(snakemake, slurm, root):
-    """``submit(profile, overlay, env=...)``: a table through a profile; the run."""
-
-    def run(profile, overlay, target="results/table3.csv", **options):
-        small = [f"--set-resources={rule}:mem_mb=500" for rule in ("pairs", "encode", "train")]
-        return snakemake(
-            *("--workflow-profile", str(root / "profiles" / profile)),
-            *("--latency-wait", "5", *ARGUMENTS[profile], *small),
-            target,
-            overlay=overlay,
-            program=[str(HERE / "impatient.py")],
-            **options,
-        )
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +28,6 @@ def through_slurm(submit, overlay):
 def assert_same_tables(run, local):
     for name in ("table3.csv", "table3.md", "table3.tex"):
         assert (run["results"] / name).read_bytes() == (local["results"] / name).read_bytes()
-
-
-def jobs(run, pattern):
-    """Slurm's own records of the jobs a run has submitted, as it answers ``scontrol show job``."""
-    numbers = re.findall(pattern, run.said)
-    ask = ["scontrol", "show", "job", "--oneliner"]
-    return [subprocess.check_output([*ask, n], text=True) for n in numbers]
-
-
-SUBMITTED = r"has been submitted with SLURM jobid (\d+)"
 
 
 def test_the_table_through_slurm_is_the_local_one_byte_for_byte(through_slurm, local):

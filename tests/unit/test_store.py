@@ -134,7 +134,15 @@ def test_a_wrong_file_is_refused_with_a_sentence(tmp_path):
     store.write_metrics(tmp_path / "m.h5", {}, [0], MADE)
     with pytest.raises(InputError, match="a codes file is needed, this holds metrics"):
         store.read_codes(tmp_path / "m.h5")
-    with h5py.File(tmp_path / "m.h5", "a") as file:
-        file.attrs["layout"] = 99
+
+
+def test_files_of_other_layouts_are_refused_and_made_again(tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "m.h5", "w") as file:  # the first layout had no seal
+        file.attrs.update({"kind": "metrics", "layout": 1})
+    with pytest.raises(InputError, match=r"written in layout 1, or not .* delete the file and run"):
+        store.read_metrics(tmp_path / "m.h5")
+    with monkeypatch.context() as later:
+        later.setattr(store, "LAYOUT", 99)
+        store.write_metrics(tmp_path / "m.h5", {}, [0], MADE)
     with pytest.raises(InputError, match="written in layout 99, this version reads layout"):
         store.read_metrics(tmp_path / "m.h5")

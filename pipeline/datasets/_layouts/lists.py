@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.datasets._arrays import Array, Lazy, in_memory
 from pipeline.errors import InputError
+from pipeline.recognise import check_text
 
 NEEDED = "lists of `path 0 1 0 ...` (train.txt, test.txt, database.txt)"
 SUFFIX = ".txt"
@@ -42,6 +43,7 @@ def read_list(path: Path) -> tuple[list[str], np.ndarray]:
     """The paths and the 0/1 labels (n, c) of a list; a path may hold spaces."""
     names: list[str] = []
     rows: list[list[bool]] = []
+    check_text(path, "a list of `path 0 1 0 ...`")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:

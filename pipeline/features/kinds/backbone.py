@@ -24,6 +24,7 @@ from pipeline.errors import InputError
 from pipeline.features.decode import crop
 from pipeline.features.images import ImageEncoder
 from pipeline.files import sha256
+from pipeline.recognise import aside
 from pipeline.seeds import derive
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's training images
@@ -165,7 +166,8 @@ def read_state(file: Path) -> dict[str, Tensor]:
         raise InputError(f"{file}: no such file of weights") from None
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{file}: not a readable state dict ({first})") from None
+        kind = aside(file, but="a zip archive")  # as the files that torch writes are
+        raise InputError(f"{file}: not a readable state dict ({first}){kind}") from None
     if not isinstance(state, Mapping) or not all(map(torch.is_tensor, state.values())):
         raise InputError(f"{file}: a state dict is needed, that is names and their tensors")
     return {key: tensor.float() for key, tensor in state.items()}

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.memory import rows_at_once
 from pipeline.store import Pairs, Provenance, feature_writer
 
 _BLOCK = 8192
@@ -41,8 +42,9 @@ def write(
                 "make the pairs again"
             )
         with feature_writer(path, array.shape, provenance) as writer:
-            for first in range(0, len(array), _BLOCK):
-                rows = slice(first, min(first + _BLOCK, len(array)))
+            step = rows_at_once(array.shape[1] * 8, _BLOCK)
+            for first in range(0, len(array), step):
+                rows = slice(first, min(first + step, len(array)))
                 block = _finite(array.rows(rows), first, f"{where}: {view}")
                 if normalize:
                     lengths = np.linalg.norm(block, axis=1, keepdims=True)
