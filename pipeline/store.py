@@ -374,7 +374,7 @@ def write_codes(path: Path | str, codes: Codes, provenance: Provenance) -> None:
         for view in ("image", "text"):
             array = getattr(codes, view)
             _put(file, view, np.packbits(array, axis=-1) if array.dtype == bool else array)
-        for name, array in codes.diagnostics.items():
+        for name, array in sorted(codes.diagnostics.items()):  # as read back after a kill
             _put(file, f"diagnostics/{name}", np.asarray(array))
 
 

@@ -65,7 +65,7 @@ def build(layers: list[list[Any]], arrays: Mapping[str, np.ndarray]) -> nn.Seque
         with torch.device("meta"):  # no memory for numbers that the arrays replace
             network = nn.Sequential(*(_layer(*layer) for layer in layers))
         network.load_state_dict(state, assign=True)
-    except (TypeError, ValueError, RuntimeError, KeyError) as error:
+    except (TypeError, ValueError, RuntimeError, LookupError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"the layers and arrays of a network do not fit ({reason:.200})") from None
     return network.eval().requires_grad_(False)

@@ -1,28 +1,40 @@
 """Files damaged at random are read in bounded time, to values or to one sentence."""
 
-from collections import Counter
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from damage import FAILURES, campaign, outcome
+from damage import outcome
 
 
-def test_a_few_random_damages_of_every_file_end_well(tmp_path):
-    counts = {victim.name: found for victim, found in campaign(tmp_path, 2, seed=1)}
-    assert len(counts) >= 18
-    assert all(sum(found.values()) == 2 for found in counts.values())
-    assert not [name for name, found in counts.items() if any(found[f] for f in FAILURES)]
+def damaged(times: int, seed: int) -> str:
+    """What the campaign says; from a process of its own, since it forks and torch's threads do not
+    outlive that."""
+    script = Path(__file__).with_name("damage.py")
+    done = subprocess.run(
+        [sys.executable, script, "--times", str(times), "--seed", str(seed)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_few_random_damages_of_every_file_end_well():
+    rows = [line for line in damaged(times=2, seed=1).splitlines() if line.startswith("| ")]
+    assert len(rows) >= 18
 
 
 @pytest.mark.long
-def test_many_random_damages_of_every_file_end_well(tmp_path):
-    total = sum((counts for _, counts in campaign(tmp_path, 200, seed=2)), Counter())
-    assert not {failure: total[failure] for failure in FAILURES if total[failure]}
+def test_many_random_damages_of_every_file_end_well():
+    damaged(times=200, seed=2)
 
 
 def test_the_campaign_notices_what_it_looks_for(monkeypatch):
     """A traceback, a crash, and a reader without end."""
-    import os
-
     monkeypatch.setattr("damage.SECONDS", 1)
 
     def endless():

@@ -84,6 +84,7 @@ def test_cmimh_goes_on_by_epoch_and_ends_in_the_same_codes(inputs, monkeypatch):
         patch.setattr(CMIMH, "report", lambda self, **r: (seen.append(r), original(self, **r)))
         assert train(inputs, "cmimh", SMALL) == 0
     assert same(inputs, "codes.h5", "undisturbed.h5") and left(inputs) == []
+    assert (inputs / "codes.h5").read_bytes() == (inputs / "undisturbed.h5").read_bytes()
     assert len(seen) == 6 * (len(SEEDS) - 1)  # the epochs of the second seed are told again
     records = [json.loads(line) for line in (inputs / "codes.h5.jsonl").read_text().splitlines()]
     undisturbed = (inputs / "undisturbed.h5.jsonl").read_text().splitlines()
