@@ -50,6 +50,7 @@ def start(root):
         process.stdout.close()
 
 
+@pytest.mark.long
 def test_a_second_run_in_the_folder_is_refused_and_the_first_ends_well(tmp_path, start):
     first = start(tmp_path, overlay(tmp_path))
     until = time.monotonic() + 120
@@ -68,6 +69,7 @@ def test_a_second_run_in_the_folder_is_refused_and_the_first_ends_well(tmp_path,
     assert (tmp_path / TABLE).exists()
 
 
+@pytest.mark.long
 def test_runs_that_fill_one_cache_at_once_end_in_equal_tables(tmp_path, start, root):
     """One may find an input gone that the other is making anew; the same command then goes on."""
     config = overlay(tmp_path, tmp_path / "cache")

@@ -177,6 +177,7 @@ def test_a_checkpoint_that_has_no_room_does_not_stop_the_training(tiny_disk, mon
     np.testing.assert_array_equal(codes, undisturbed.encode_image(views[0]))
 
 
+@pytest.mark.long
 @needs_root
 @pytest.mark.slow
 def test_a_run_on_a_full_disk_goes_on_when_there_is_room(snakemake, mine, tiny_disk):

@@ -57,6 +57,7 @@ def kill_when_it_hangs(faults, stage):
     raise TimeoutError(f"no job of {stage} hangs")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("profile", ARGUMENTS)
 def test_a_job_that_fails_and_one_that_is_killed_come_back(
     profile, submit, overlay, local, tmp_path

@@ -56,7 +56,8 @@ RUN_BY = {
 MARKED = {
     r"snakemake --cores 8 results/(table3|mirflickr25k)": "needs? the real data",
     r"python -m pipeline download": "needs? the real data",
-    r"make rehearsal|snakemake .*overlays/rehearsal": "takes hours",
+    r"make rehearsal|snakemake .*overlays/(rehearsal|comparison)": "takes? hours",
+    r"make habits": "minutes of a core",
     r"python -m benchmarks\.paper_run": "no GPU|core hours",
     r"make bench|python -m benchmarks": "needs? a quiet machine",
 }
@@ -89,6 +90,13 @@ def snakemake_parser() -> ArgumentParser:
 @pytest.fixture(scope="module")
 def experiments() -> set[str]:
     return set(yaml.safe_load((ROOT / "config.yaml").read_text())["experiments"])
+
+
+def of_overlay(file: Path) -> set[str]:
+    """What an overlay's experiments make; those of several protocols, a result for each too."""
+    found = yaml.safe_load(file.read_text()).get("experiments", {})
+    each = {f"{name}-{p}" for name, entry in found.items() for p in entry.get("protocols", ())}
+    return {*found, *each}
 
 
 def test_commands_are_found():
@@ -141,6 +149,8 @@ def test_snakemake_commands_name_options_files_and_results_that_exist(
             assert (ROOT / args.workflow_profile / "config.yaml").is_file()
         targets = [Path(t).stem for t in args.targets]
         known = experiments | {"report", "all", "verify"}
+        for file in (ROOT / name for name in args.configfile or ()):
+            known |= of_overlay(file) if file.is_file() else set()
         assert set(targets) <= known, (page.name, command)
 
 

@@ -55,6 +55,7 @@ def test_the_real_lists_give_the_pairs_of_the_paper(shared, tmp_path, monkeypatc
     assert (len(pairs), pairs.tags.shape[1], pairs.labels.shape[1]) == (20_015, 1_386, 24)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_drawn_lists_are_as_many_and_as_sparse_as_the_real_ones(tmp_path, monkeypatch):
     monkeypatch.setattr(drawn, "write_jpegs", without_pictures)
@@ -110,6 +111,7 @@ def test_coco_is_read_with_its_captions_and_parts(tmp_path):
     assert pairs.labels.any(axis=1).all()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_coco_s_true_counts_are_those_of_the_paper(tmp_path, monkeypatch):
     monkeypatch.setattr(coco_drawn, "write_jpegs", without_pictures)

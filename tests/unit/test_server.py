@@ -185,6 +185,7 @@ def test_hostile_requests_end_in_a_clean_refusal_and_the_server_goes_on(case, cl
     assert client.get("/api/indexes").status_code == 200
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_slow_upload_is_ended_while_others_are_served(server, client):
     with socket.create_connection(("127.0.0.1", server.port)) as slow:

@@ -37,6 +37,7 @@ def overlay(tmp_path):
     }
 
 
+@pytest.mark.long
 def test_a_table_and_a_report_may_be_longer_than_a_word_of_a_command(snakemake, overlay):
     title = "A long title " * 11_000  # stands for 500 cells
     overlay["experiments"]["table3"]["title"] = title
@@ -47,6 +48,7 @@ def test_a_table_and_a_report_may_be_longer_than_a_word_of_a_command(snakemake, 
     assert title.strip() in run["results/report.html"].read_text()
 
 
+@pytest.mark.long
 def test_renaming_entries_of_the_config_changes_no_code_and_no_number(snakemake, overlay):
     def table(dataset, features, split, experiment):
         entry = overlay["datasets"]["drawn"] | {"features": features, "split": split}

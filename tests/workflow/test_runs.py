@@ -94,12 +94,14 @@ def coco(snakemake, root, shared, tmp_path_factory):
     return run
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", ["i2i", "t2t", "i2t", "t2i"])
 def test_photographs_and_captions_give_codes_above_random(coco, task):
     reached = mean_of(coco["results/coco-mini/table3.csv"], task=task, method="CMIMH")
     assert reached > random_map(coco, "coco-mini/squeezenet-minilm/mini", task) + 0.05
 
 
+@pytest.mark.long
 def test_photographs_are_in_table_3_figures_4_and_5_and_the_gallery(coco):
     for name in ("table3.md", "table3.tex", "figure4.png", "figure4.svg", "figure5.png"):
         assert coco[f"results/coco-mini/{name}"].stat().st_size > 100
@@ -268,6 +270,7 @@ def test_changing_a_method_s_parameter_reruns_that_method_and_its_results_alone(
     assert re.search(r"^report +1$", said, re.MULTILINE), said
 
 
+@pytest.mark.long
 def test_a_corrupt_picture_is_left_out_and_counted(whole, snakemake, tmp_path):
     run, overlay = whole
     shutil.copytree(run["data/raw/mirflickr25k"], tmp_path / "raw")
