@@ -51,11 +51,13 @@ def wiki(snakemake, wiki_overlay):
     return run
 
 
+@pytest.mark.long
 def test_cmimh_on_the_wikipedia_features_reaches_its_floor(wiki):
     for task, floor in {"t2i": 0.40, "t2t": 0.50}.items():
         assert mean_of(wiki["results/table3.csv"], task=task, method="CMIMH") >= floor
 
 
+@pytest.mark.long
 def test_cmimh_writes_one_json_line_per_epoch(wiki):
     (log,) = wiki["logs/train/wiki/given/given/cmimh"].glob("16.jsonl")
     records = [json.loads(line) for line in log.read_text().splitlines()]
@@ -63,6 +65,7 @@ def test_cmimh_writes_one_json_line_per_epoch(wiki):
     assert [r["epoch"] for r in records] == list(range(1, len(records) + 1))
 
 
+@pytest.mark.long
 def test_a_second_run_has_nothing_to_do(wiki, snakemake):
     overlay = yaml.safe_load(wiki["overlay.yaml"].read_text())
     again = snakemake("results/table3.csv", overlay=overlay, folder=wiki.folder)
