@@ -286,14 +286,17 @@ def _loaded(path: Path, name: str, load: Callable[[], Any]) -> Array:
     return _of_sparse(array) if scipy.sparse.issparse(array) else in_memory(array)
 
 
+def _of_slice(shape: tuple[int, ...], index: slice, axis: int) -> tuple[int, ...]:
+    """The shape of a slice along an axis of an array of this shape."""
+    return *shape[:axis], len(range(*index.indices(shape[axis]))), *shape[axis + 1 :]
+
+
 def _of_sparse(matrix: Any) -> Array:
     check_fits("a sparse matrix", matrix.shape[:1], 8)
     rows = matrix.tocsr()
 
     def read(index: slice, axis: int) -> np.ndarray:
-        wanted = list(rows.shape)
-        wanted[axis] = len(range(*index.indices(rows.shape[axis])))
-        check_fits("a sparse matrix", tuple(wanted), rows.dtype.itemsize)
+        check_fits("a sparse matrix", _of_slice(rows.shape, index, axis), rows.dtype.itemsize)
         return (rows[:, index] if axis else rows[index]).toarray()
 
     return Array(rows.shape, read)
@@ -326,9 +329,7 @@ def _on_disk(path: Path, name: str, file: h5py.File, transposed: bool) -> Array:
     shape = reading(lambda data: data.shape[::-1] if turned else data.shape)
 
     def read(index: slice, axis: int) -> np.ndarray:
-        wanted = list(shape)
-        wanted[axis] = len(range(*index.indices(shape[axis])))
-        check_fits(f"{path}: {name}", tuple(wanted), itemsize)
+        check_fits(f"{path}: {name}", _of_slice(shape, index, axis), itemsize)
         return reading(lambda data: slices(data, index, axis))
 
     itemsize = reading(lambda data: data.dtype.itemsize)

@@ -10,6 +10,12 @@ from pipeline.files import sha256, write_text
 _ENDINGS = (".csv", ".md", ".tex", ".html", ".png", ".svg")
 
 
+def endings(kind: str) -> tuple[str, ...]:
+    """Of the files that a result of this kind leaves, the data first."""
+    views = {"table": ("md", "tex"), "rankings": ("md", "html")}
+    return ("csv", *views.get(kind, ("png", "svg")))
+
+
 def write_record(result: Path, spec: Mapping[str, Any]) -> None:
     """Write the record of a result; ``result`` is any of its files."""
     write_text(result.with_suffix(".json"), json.dumps(record_of(result, spec), indent=1) + "\n")

@@ -16,6 +16,7 @@ from pipeline.errors import InputError
 from pipeline.files import write_text
 from pipeline.results import findings
 from pipeline.results.gallery import Gallery
+from pipeline.results.record import endings
 from pipeline.results.tables import read_csv, shown
 from pipeline.results.views import label, view
 
@@ -104,7 +105,7 @@ def _entry(spec: Spec, file: Path, method: str) -> dict[str, Any]:
         "name": spec["name"],
         "number": numbered(spec["name"]),
         "title": spec.get("title", spec["name"]),
-        "files": f"{file.stem}.{{{','.join(_files_of(spec))}}}",
+        "files": f"{file.stem}.{{{','.join(endings(spec.get('kind', 'table')))}}}",
     }
     if spec.get("kind") == "rankings":
         return common | {"page": f"{file.stem}.html", "protocols": list(spec["tables"])}
@@ -125,12 +126,6 @@ def numbered(name: str) -> str:
     if kind == "table" and 0 < int(digits) <= len(_ROMAN):
         return f"Table {_ROMAN[int(digits) - 1]}"
     return f"Figure {digits}" if kind == "figure" else name
-
-
-def _files_of(spec: Spec) -> tuple[str, ...]:
-    """The endings of the files that a result leaves, the data first."""
-    views = {"table": ("md", "tex"), "rankings": ("md", "html")}
-    return ("csv", *views.get(spec.get("kind", "table"), ("png", "svg")))
 
 
 def templates() -> jinja2.Environment:

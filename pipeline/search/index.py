@@ -378,12 +378,13 @@ def add_pairs(index: Index, model: Path, pairs: Path) -> int:
     InputError where codes and model are not of one training.
     """
     codes_file = model.absolute().parents[1] / "codes.h5"
-    trained = json.loads(store.attributes_of(codes_file)["inputs"])
+    made = store.attributes_of(codes_file)
+    trained = json.loads(made["inputs"])
     if trained != index.model.about["inputs"]:
         raise InputError(f"{codes_file}: these codes and the model {model} are of two trainings")
     known, codes = store.read_pairs(pairs), store.read_codes(codes_file)
     number = codes.seeds.index(index.model.about["seed"])
-    rows = np.flatnonzero(_usable(codes_file, len(known)))
+    rows = np.flatnonzero(_usable(json.loads(made["input_paths"]), len(known)))
     captions = _captions(known, index.model.about["encoders"].get("text", {}))
     root = Path(known.image_root).resolve()
     items = [
@@ -394,10 +395,9 @@ def add_pairs(index: Index, model: Path, pairs: Path) -> int:
     return len(items)
 
 
-def _usable(codes_file: Path, count: int) -> np.ndarray:
+def _usable(paths: Mapping[str, str], count: int) -> np.ndarray:
     """Which pairs have the features of both views, bool (count,), by the files they were in."""
     usable = np.ones(count, bool)
-    paths = json.loads(store.attributes_of(codes_file)["input_paths"])
     for path in (Path(paths[view]) for view in ("image", "text") if view in paths):
         if path.is_file():
             with store.open_features(path) as features:

@@ -1,6 +1,6 @@
 """Kills, or stops for a while, what people start by hand: indexes, codes, models, drawings.
 
-    python tests/faults/command_kills.py --kills 160 --out docs/command-kills.md
+    python tests/faults/command_kills.py --kills 160 --out benchmarks/records/command-kills.md
 
 A command runs undisturbed first. Then, again and again in a new copy of the folder, it is killed
 with SIGKILL at a random moment: each file has to be as before or as in the end, an index has to
@@ -75,15 +75,9 @@ def drawn(kind: str) -> Command:
 COMMANDS = (
     Command("index create", console.main, CREATE),
     Command("index add", console.main, ADD, (CREATE,)),
-    Command(
-        "index remove", console.main, ("index", "remove", "{}/i", *FIRST), (CREATE, ADD), (0, 2)
-    ),
-    Command(
-        "index export", console.main, ("index", "export", "{}/i", "{}/e.parquet"), (CREATE, ADD)
-    ),
-    Command(
-        "encode", console.main, ("encode", "{}/m", "--images", "{}/photos", "--out", "{}/c.npz")
-    ),
+    Command("index remove", console.main, REMOVE, (CREATE, ADD), (0, 2)),
+    Command("index export", console.main, EXPORT, (CREATE, ADD)),
+    Command("encode", console.main, ENCODE),
     drawn("mirflickr25k"),
     drawn("coco2017"),
     Command("train cvh", cli.main, ("train", "cvh", "--bits", "4", *TRAINED)),

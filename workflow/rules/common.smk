@@ -235,10 +235,7 @@ def method_files(experiment):
 
 def results_of(experiment, only=""):
     """The files of one result: views of a table, or pictures of a figure and their data."""
-    views = {"table": ("md", "tex"), "rankings": ("md", "html")}.get(
-        kind_of_result(experiment), ("png", "svg")
-    )
-    endings = ("csv", *views, "json")
+    endings = (*record.endings(kind_of_result(experiment)), "json")
     return [f"{RESULTS}/{only}{experiment}.{ending}" for ending in endings]
 
 
