@@ -246,6 +246,21 @@ def check(config: Config) -> None:
             _one_of(setting.features, config["features"], f"{where}.features")
             _one_of(parse_name(setting.split)[0], config["splits"], f"{where}.split")
             _one_of(parse_name(setting.method)[0], methods.available(), f"{where}.methods")
+            _in_one_space(config, setting, where)
+
+
+def _in_one_space(config: Config, setting: Setting, where: str) -> None:
+    """A method that is told that both views share a space is given no view that was rotated."""
+    method, params = method_params(config, setting.method)
+    rotated = [
+        key for key in ("image_pca", "text_pca") if config["features"][setting.features].get(key)
+    ]
+    if params.get("shared") and rotated:
+        raise InputError(
+            f"{where}: {method} with shared: true needs both views in one space, but "
+            f"features.{setting.features} has {' and '.join(rotated)}, and a PCA of one view's own "
+            "leaves that space; take features without it"
+        )
 
 
 def _under(config: Config, name: str, entry: Mapping[str, Any], protocol: str) -> dict[str, Any]:

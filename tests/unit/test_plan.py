@@ -100,6 +100,15 @@ def test_a_reference_that_leads_nowhere_is_refused_by_name(change, sentence):
         plan.check(with_experiment(**change))
 
 
+@pytest.mark.parametrize("key", ["image_pca", "text_pca"])
+def test_one_space_is_not_asked_of_views_that_a_pca_has_rotated(key):
+    config = with_experiment(methods=[{"method": "sign", "params": {"shared": True}}])
+    plan.check(config)
+    config["features"]["f"][key] = 64
+    with pytest.raises(InputError, match=f"one space, but features.f has {key}"):
+        plan.check(config)
+
+
 def test_a_table_tests_against_the_reference_by_its_own_settings_else_its_first_method():
     def reference(*methods):
         return plan.spec(with_experiment(methods=list(methods)), "x")["reference"]
