@@ -5,6 +5,7 @@ copies numbers does not pay for torch.
 """
 
 import argparse
+import inspect
 import json
 import logging
 import os
@@ -42,6 +43,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _with(options: dict[str, Any], function: Callable, *args: Any, **given: Any) -> None:
+    """Call a stage's function with the options of a config's entry, which may not replace what the
+    stage itself decides."""
+    own = {*given, *list(inspect.signature(function).parameters)[: len(args)]}
+    if taken := sorted(own & set(options)):
+        raise InputError(
+            f"the entry holds {', '.join(taken)}, which is no option of its own: it is decided for "
+            "the whole run, by a key of that name at the config's top level or by the workflow"
+        )
+    function(*args, **given, **options)
+
+
 # --- stages -------------------------------------------------------------------------------------
 
 
@@ -60,26 +73,26 @@ def _download(a: argparse.Namespace) -> None:
 def _draw(a: argparse.Namespace) -> None:
     from pipeline.datasets import draw
 
-    draw(a.kind, a.folder, workers=a.workers, **a.options)
+    _with(a.options, draw, a.kind, a.folder, workers=a.workers)
 
 
 def _pairs(a: argparse.Namespace) -> None:
     from pipeline.datasets import convert
 
-    convert(a.kind, a.raw, a.out, **a.options)
+    _with(a.options, convert, a.kind, a.raw, a.out)
 
 
 def _encode(a: argparse.Namespace) -> None:
     from pipeline.features.encode import encode
 
-    encode(a.pairs, a.view, a.out, device=a.device, about=a.about, **a.options)
+    _with(a.options, encode, a.pairs, a.view, a.out, device=a.device, about=a.about)
 
 
 def _split(a: argparse.Namespace) -> None:
     from pipeline.splits import write_splits
 
     files = (a.pairs, a.image, a.text, a.out, a.table)
-    write_splits(*files, seeds=a.seeds, dataset=a.dataset, **a.options)
+    _with(a.options, write_splits, *files, seeds=a.seeds, dataset=a.dataset)
 
 
 def _pca(a: argparse.Namespace) -> None:

@@ -46,6 +46,19 @@ def test_an_unwritable_place_is_named(tmp_path, capsys):
     assert status == 2 and f"error: {tmp_path}/file: File exists" in said
 
 
+@pytest.mark.parametrize(
+    ("stage", "key"),
+    [
+        (("encode", "image", "--pairs", "pairs.h5"), "device"),
+        (("pairs", "features", "--raw", "."), "kind"),
+    ],
+)
+def test_an_option_that_the_run_decides_is_refused_by_name(tmp_path, capsys, stage, key):
+    options = json.dumps({"kind": "tags", key: "cpu"} if stage[0] == "encode" else {key: "cpu"})
+    status, said = fails(capsys, *stage, "--out", tmp_path / "o.h5", "--options", options)
+    assert status == 2 and f"the entry holds {key}, which is no option of its own" in said
+
+
 def test_a_spec_that_is_no_json_is_named(tmp_path, capsys):
     spec, out = tmp_path / "spec.json", tmp_path / "t.csv"
     status, said = fails(capsys, "table", "--spec", spec, "--out", out)
