@@ -40,6 +40,7 @@ class CMIMH(_deep.TwoNetHasher):
                  views; gap and balance count by the bit
     min_steps    fewer pairs make more epochs, until there are so many mini-batches
     lr           rate of the encoders; lr_critic of critics and classifiers; lr_decoder of decoders
+    weight_decay of the encoders: the other networks measure, and are to measure as well as they can
     gap_warmup   share of the epochs over which w_gap grows from 0
     hidden       width of encoders and decoders; critic_hidden of critics and classifiers
     on_collapse  'raise' a CollapseError, or 'warn' and mark the codes (for ablations)
@@ -58,12 +59,12 @@ class CMIMH(_deep.TwoNetHasher):
     batch_size: int = 128
     critic: Literal["mean"] | int = "mean"
     w_intra: float = 1.0
-    w_inter: float = 4.0
-    w_gap: float = 17.0
+    w_inter: float = 1.0
+    w_gap: float = 10.0
     w_tc: float = 0.0033
     w_balance: float = 0.32
     min_steps: int = 500
-    lr: float = 0.15
+    lr: float = 0.2
     lr_critic: float = 0.01
     lr_decoder: float = 0.0003
     momentum: float = 0.9
@@ -173,18 +174,20 @@ class CMIMH(_deep.TwoNetHasher):
 
         Decoders then descend on the squared error summed over features, critics on the bound.
         """
-        rates = [(nets.encoder, self.lr), (nets.classifier, self.lr_critic)]
-        rates.append((nets.critic, self.lr_critic / (self.w_inter or 1)))
+        learning: list[tuple[nn.Module, float, float]] = [
+            (nets.encoder, self.lr, self.weight_decay),
+            (nets.critic, self.lr_critic / (self.w_inter or 1), 0.0),
+            (nets.classifier, self.lr_critic, 0.0),
+        ]
         for decoder in nets.decoder:
             summed = decoder[-1].out_features * unit / (self.w_intra or 1)
-            rates.append((decoder, self.lr_decoder * summed))
+            learning.append((decoder, self.lr_decoder * summed, 0.0))
         groups = [
-            {"params": params, "lr": rate}
-            for net, base in rates
+            {"params": params, "lr": rate, "weight_decay": decay}
+            for net, base, decay in learning
             for rate, params in _deep.rates_by_width(net, base).items()
         ]
-        decay, momentum = self.weight_decay, self.momentum
-        return torch.optim.SGD(groups, momentum=momentum, weight_decay=decay, fused=True)
+        return torch.optim.SGD(groups, momentum=self.momentum, fused=True)
 
     def _collapse(self, fault: str) -> str:
         """'' where there is no fault, else a CollapseError or, where asked for, a warning."""
