@@ -88,7 +88,7 @@ def test_a_training_out_of_time_goes_on_from_its_checkpoint_with_the_same_codes(
     (faults / "train.stall").touch()
     target = CODES.format(method="cmimh")
     run = submit("slurm", small, target, env=environment(faults),
-                 more=("--set-resources", "train:runtime=1"))  # fmt: skip
+                 resources=("train:runtime=1",))  # fmt: skip
     assert run.status == 0, run.said
     assert any("JobState=TIMEOUT" in job for job in jobs(run, SUBMITTED))
     logs = "".join(p.read_text() for p in run.folder.glob("logs/**/*") if p.is_file())
