@@ -167,7 +167,7 @@ def _verify(a: argparse.Namespace) -> None:
     for fault in faults:
         log.error("%s", fault)
     if faults:
-        raise InputError(f"{len(faults)} of {checked} recorded digests do not hold, as said above")
+        raise InputError(f"{len(faults)} faults, named above; {checked} digests were recomputed")
     log.info("%d recorded digests hold", checked)
 
 

@@ -10,6 +10,7 @@ the parameters, the paths and digests of its inputs and the versions of the libr
 import errno
 import itertools
 import json
+import logging
 import math
 import os
 import shutil
@@ -29,6 +30,7 @@ from pipeline.errors import InputError
 from pipeline.files import Attempt, continued, sha256, whole
 from pipeline.memory import check_fits
 
+log = logging.getLogger(__name__)
 LAYOUT = 2
 TASKS = ("i2t", "t2i", "i2i", "t2t")  # who asks and who answers, as in the groups of a metrics file
 #: what h5py raises when it stumbles in a damaged file
@@ -527,7 +529,21 @@ def _opened(path: Path | str, kind: str) -> Iterator[h5py.File]:
         found = file.attrs.get("kind")
         if found != kind:
             raise InputError(f"{path}: a {kind} file is needed, this holds {found or 'no known'}")
+        _notice(str(path), str(file.attrs.get("libraries", "{}")))
         yield file
+
+
+@cache
+def _notice(path: str, made_with: str) -> None:
+    """Warn, once, of a file that other versions of libraries have made than are here."""
+    try:
+        then = json.loads(made_with)
+        other = [f"{k} {then[k]} (now {v})" for k, v in libraries().items() if then.get(k, v) != v]
+    except (ValueError, TypeError, AttributeError):
+        return
+    if other:
+        log.warning("%s was made with %s; `verify` names what mixes versions", path,
+                    ", ".join(other))  # fmt: skip
 
 
 def _hdf5(path: Path | str) -> h5py.File:

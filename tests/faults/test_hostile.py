@@ -211,7 +211,7 @@ ARRAYS = {
         "needed are image"),
     "a name that is a group": (
         ("a.h5", lambda p: hdf5(p, image=lambda f, n: f.create_group(n))), "needed are image"),
-    "ten thousand arrays": (
+    "three thousand arrays": (
         ("a.npz", lambda p: np.savez(p, **{f"array{i}": np.ones(1) for i in range(3000)})),
         "needed are image"),
     "a sparse matrix of 10^13 rows": (("a.mat", sparse), "of memory; this machine"),

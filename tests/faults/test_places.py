@@ -1,17 +1,20 @@
 """No room, no right to write, no file handles: one sentence, and nothing that was there is lost."""
 
+import email.utils
 import errno
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from pipeline import cli, errors, sealed, store
+from pipeline import cli, errors, sealed, store, transfer
 from pipeline.errors import InputError
 from pipeline.features import decode, images
 from pipeline.features.encode import write_features
@@ -209,6 +212,97 @@ def test_a_read_only_folder_is_one_sentence(mine, tiny_disk, capsys):
     assert str(tiny_disk) in said and said.endswith("Read-only file system")
     assert encode(mine, mine / "image.h5", "--log", tiny_disk / "logs" / "l") == 2
     assert sentence(capsys) == f"error: {tiny_disk}/logs: Read-only file system"
+
+
+@needs_root
+def test_a_folder_that_is_read_only_for_a_moment_costs_one_attempt(mine, tiny_disk, capsys):
+    remount(tiny_disk, "size=2m")
+    assert encode(mine, mine / "image.h5") == 0
+    remount(tiny_disk, "ro")
+    assert encode(mine, tiny_disk / "image.h5") == 2
+    remount(tiny_disk, "rw")
+    assert encode(mine, tiny_disk / "image.h5") == 0
+    assert (tiny_disk / "image.h5").read_bytes() == (mine / "image.h5").read_bytes()
+    assert [p.name for p in tiny_disk.iterdir() if not p.name.endswith(".lock")] == ["image.h5"]
+
+
+@needs_root
+def test_a_training_goes_on_where_no_checkpoint_can_be_written_for_a_moment(
+    tiny_disk, monkeypatch, caplog
+):
+    remount(tiny_disk, "size=20m")
+    monkeypatch.setattr("pipeline.methods._epochs.CHECKPOINT_SECONDS", 0)
+    seen = []
+
+    def report(epoch, **_):
+        seen.append((epoch, (tiny_disk / "state").exists()))
+        remount(tiny_disk, "ro" if epoch == 1 else "rw")  # before its checkpoint is written
+
+    codes = trained(tiny_disk / "state", report)
+    assert caplog.text.count("no checkpoint could be written (Read-only file system)") == 1
+    assert seen == [(1, False), (2, False), (3, True)]
+    np.testing.assert_array_equal(codes, trained())
+
+
+def trained(checkpoint=None, report=None):
+    """The codes of a small CMIMH of three epochs."""
+    rng = np.random.default_rng(0)
+    views = rng.normal(size=(40, 10)), rng.normal(size=(40, 12))
+    small = {"hidden": 16, "critic_hidden": 8, "epochs": 3, "min_steps": 1, "on_collapse": "warn"}
+    model = create("cmimh", bits=8, seed=0, **small)
+    model.checkpoint = checkpoint
+    if report is not None:
+        model.report = report
+    return model.fit(*views).encode_image(views[0])
+
+
+# --- clocks and signals ---------------------------------------------------------------------------
+
+
+def test_a_clock_that_jumps_back_changes_neither_codes_nor_checkpoints(tmp_path, monkeypatch):
+    """An hour at every look at it, as after corrections of the time."""
+    monkeypatch.setattr("pipeline.methods._epochs.CHECKPOINT_SECONDS", 1e-6)
+    now = iter(range(2_000_000_000, 0, -3600))
+    undisturbed = trained()
+    monkeypatch.setattr("time.time", lambda: float(next(now)))
+    written = []
+    codes = trained(
+        tmp_path / "state", lambda epoch, **_: written.append((tmp_path / "state").exists())
+    )
+    assert written == [False, True, True]
+    np.testing.assert_array_equal(codes, undisturbed)
+
+
+@pytest.mark.parametrize("hours", [-48, 48])
+def test_a_clock_that_is_wrong_does_not_make_a_download_wait_for_days(monkeypatch, hours):
+    """Retry-After may be a moment of the server's clock: beyond what is waited for, or past."""
+    said = email.utils.formatdate(time.time() + 10, usegmt=True)
+    wrong = time.time() + hours * 3600
+    monkeypatch.setattr("time.time", lambda: wrong)
+    waits = transfer._retry_after(said)
+    assert waits == 0 if hours > 0 else waits > transfer.Patience().longest
+
+
+def test_signals_that_interrupt_every_call_change_no_byte(mine):
+    """EINTR: a handler runs a thousand times a second while files are read and written."""
+    struck = []
+    before = signal.signal(signal.SIGALRM, lambda *_: struck.append(1))
+    try:
+        for name in ("undisturbed", "interrupted"):
+            folder = mine / name
+            if name == "interrupted":
+                signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+            assert pairs(mine, folder / "pairs.h5") == 0
+            assert encode(mine, folder / "image.h5") == 0
+            write_text(folder / "t.csv", "x" * 10**7)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(struck) > 10
+    for name in ("pairs.h5", "image.h5", "t.csv"):
+        assert (mine / "interrupted" / name).read_bytes() == (
+            mine / "undisturbed" / name
+        ).read_bytes(), name
 
 
 @needs_root

@@ -87,13 +87,15 @@ def overlay(wiki_overlay):
 
 @pytest.fixture(scope="module")
 def submit(snakemake, slurm, root):
-    """``submit(profile, overlay, target, more arguments, env=...)`` through a profile; the run."""
+    """``submit(profile, overlay, target, more resources, env=...)`` through a profile; the run."""
 
-    def run(profile, overlay, target="results/table3.csv", more=(), **options):
-        small = [f"--set-resources={rule}:mem_mb=500" for rule in ("pairs", "encode", "train")]
+    def run(profile, overlay, target="results/table3.csv", resources=(), **options):
+        small = [f"{rule}:mem_mb=500" for rule in ("pairs", "encode", "train")]
         return snakemake(
             *("--workflow-profile", str(root / "profiles" / profile)),
-            *("--latency-wait", "5", *ARGUMENTS[profile], *small, *more),
+            *ARGUMENTS[profile],
+            *("--set-resources", *small, *resources),  # at once: of several the last one counts
+            *("--latency-wait", "5"),
             target,
             overlay=overlay,
             program=[str(HERE / "impatient.py")],

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from cluster import ARGUMENTS, HERE, SUBMITTED, jobs
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]  # of a slow machine that others use
 CODES = "data/artefacts/wiki/given/given/{method}/16/codes.h5"
 
 
@@ -45,7 +45,7 @@ def environment(faults):
 
 def waited(faults, what):
     """The number of the job that hangs, once it does."""
-    for _ in range(1200):
+    for _ in range(6000):
         for found in faults.glob(f"{what}.*"):
             return found.suffix[1:]
         time.sleep(0.2)
@@ -88,7 +88,7 @@ def test_a_training_out_of_time_goes_on_from_its_checkpoint_with_the_same_codes(
     (faults / "train.stall").touch()
     target = CODES.format(method="cmimh")
     run = submit("slurm", small, target, env=environment(faults),
-                 more=("--set-resources", "train:runtime=1"))  # fmt: skip
+                 resources=("train:runtime=1",))  # fmt: skip
     assert run.status == 0, run.said
     assert any("JobState=TIMEOUT" in job for job in jobs(run, SUBMITTED))
     logs = "".join(p.read_text() for p in run.folder.glob("logs/**/*") if p.is_file())

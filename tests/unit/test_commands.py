@@ -30,6 +30,7 @@ RUN_BY = {
     r"make resume$|python -m pipeline\.resume":
         "test_a_run_killed_at_chosen_moments_ends_as_an_undisturbed_one",
     r"make kills$": "test_a_run_killed_at_chosen_moments_ends_as_an_undisturbed_one",
+    r"make command-kills$": "test_commands_that_are_killed_or_stopped_lead_to_the_same_end",
     r"python -m pytest tests/unit/test_(cvh|methods_contract)":
         "test_a_method_is_added_as_the_tutorial_says",
     r"snakemake .*all$": "test_all_makes_nine_tables_five_figures_and_the_report",
@@ -56,6 +57,7 @@ RUN_BY = {
 MARKED = {
     r"snakemake --cores 8 results/(table3|mirflickr25k)": "needs? the real data",
     r"python -m pipeline download": "needs? the real data",
+    r"python -c .*fetch_weights": "once on the head node",
     r"make rehearsal|snakemake .*overlays/(rehearsal|comparison)": "takes? hours",
     r"make habits": "minutes of a core",
     r"python -m benchmarks\.paper_run": "no GPU|core hours",

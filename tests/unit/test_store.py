@@ -119,6 +119,21 @@ def test_a_file_says_what_made_it(tmp_path):
     assert said["libraries"]["numpy"] == np.__version__
 
 
+def test_a_file_that_other_libraries_made_is_noticed_when_it_is_read(tmp_path, monkeypatch, caplog):
+    store.write_metrics(tmp_path / "m.h5", {}, [3], MADE)
+    store.read_metrics(tmp_path / "m.h5")
+    assert not caplog.records
+    monkeypatch.setattr(store, "libraries", lambda: {"numpy": np.__version__, "torch": "99.1"})
+    store.read_metrics(tmp_path / "m.h5")
+    store.read_metrics(tmp_path / "m.h5")
+    assert not caplog.records  # each file is looked at once
+    store._notice.cache_clear()
+    store.read_metrics(tmp_path / "m.h5")
+    (said,) = caplog.messages
+    assert said.startswith(f"{tmp_path}/m.h5 was made with torch ") and "(now 99.1)" in said
+    assert "numpy" not in said
+
+
 def test_the_same_content_gives_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         store.write_metrics(tmp_path / name, {"i2t": {"x": np.arange(5000)}}, [0], MADE)

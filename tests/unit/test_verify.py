@@ -83,4 +83,30 @@ def test_the_command_fails_when_something_differs_and_names_it(made, capsys):
     assert cli.main(arguments) == 2
     said = capsys.readouterr().err
     assert "results/t.csv is not as it was" in said
-    assert "error: 1 of 4 recorded digests do not hold" in said
+    assert "error: 1 faults, named above; 4 digests were recomputed" in said
+
+
+def test_a_mixture_of_library_versions_is_named_in_one_sentence_for_each_library(made, monkeypatch):
+    """After an upgrade the metrics are made anew from features of before."""
+    now = store.libraries() | {"torch": "99.1"}
+    monkeypatch.setattr(store, "libraries", lambda: now)
+    again = Provenance("evaluate", {}, {"codes": "data/f.h5"})
+    for name in ("data/test.h5", "data/test2.h5"):
+        store.write_metrics(name, {"i2t": {"x": np.ones((1, 2))}}, [0], again)
+    table = made / "results" / "t.csv"
+    spec = json.loads(table.with_suffix(".json").read_text())
+    table.with_suffix(".json").write_text(json.dumps(record_of(table, spec)))
+    (fault,) = faults(made)
+    before = store.provenance_of("data/f.h5")["libraries"]["torch"]
+    assert fault == (
+        f"{made}/data/test.h5 and 1 more: made from files of different versions of torch, "
+        f"{before} (data/f.h5) and 99.1 ({made}/data/test.h5); to have all of one, delete the "
+        "older ones and run again"
+    )
+
+
+def test_files_of_different_versions_that_do_not_meet_are_no_mixture(made, monkeypatch):
+    now = store.libraries() | {"torch": "99.1"}
+    monkeypatch.setattr(store, "libraries", lambda: now)
+    store.write_metrics("data/other.h5", {"i2t": {"x": np.ones((1, 2))}}, [0], Provenance("t"))
+    assert faults(made) == []
