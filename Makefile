@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; both install what they need
-# into .venv first. Nothing but Python 3.11 and make has to be there.
+# into .venv first. Nothing but Python 3.11 with venv and make has to be there.
 PYTHON ?= python3.11
 CORES ?= 2
 BIN := .venv/bin
