@@ -14,7 +14,7 @@ SETS := $(addprefix data/artefacts/,synth/given/given-train/split.h5 wiki/given/
   scenes/lite/demo/image-pca.h5 coco-mini/squeezenet-minilm/mini/image-pca.h5)
 
 .DEFAULT_GOAL := help
-.PHONY: help install habits tuning demo demo-all rehearsal resume verify kills command-kills damage test test-fast test-long bench lint format site lock clean
+.PHONY: help install habits tuning demo demo-all rehearsal resume verify kills command-kills soak damage test test-fast test-long bench lint format site lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,9 @@ kills: $(INSTALLED)  ## kill a small run 126 times, resume it, compare; 15 minut
 
 command-kills: $(INSTALLED)  ## kill what people start by hand (index, codes, models, drawings) 150 times; 20 minutes
 	$(BIN)/python tests/faults/command_kills.py --kills 150 --out benchmarks/records/command-kills.md
+
+soak: $(INSTALLED)  ## serve an index for an hour under a steady load, change it and kill the server meanwhile
+	$(BIN)/python tests/faults/soak.py --minutes 60 --out benchmarks/records/soak.md
 
 damage: $(INSTALLED)  ## damage every kind of file at random and read it; 20 minutes
 	$(BIN)/python tests/faults/damage.py --times 300 --out benchmarks/records/damage.md

@@ -31,6 +31,7 @@ RUN_BY = {
         "test_a_run_killed_at_chosen_moments_ends_as_an_undisturbed_one",
     r"make kills$": "test_a_run_killed_at_chosen_moments_ends_as_an_undisturbed_one",
     r"make command-kills$": "test_commands_that_are_killed_or_stopped_lead_to_the_same_end",
+    r"make soak$": "test_a_server_bears_a_steady_load_a_change_and_a_crash",
     r"python -m pytest tests/unit/test_(cvh|methods_contract)":
         "test_a_method_is_added_as_the_tutorial_says",
     r"snakemake .*all$": "test_all_makes_nine_tables_five_figures_and_the_report",
