@@ -98,7 +98,7 @@ class View:
         if self.tie_effect:
             legend.append(
                 "mAP is its exact expectation over all orders of ties; with ties in database order "
-                f"(column "stable" of the CSV) values differ by at most {self.tie_effect} points."
+                f"(column 'stable' of the CSV) values differ by at most {self.tie_effect} points."
             )
         if any(cell.best for cell in cells):
             legend.append("Best in bold, second best underlined.")
