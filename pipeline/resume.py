@@ -7,6 +7,7 @@ Slurm are waited for, however long they take, so that none is done twice at once
 """
 
 import itertools
+import os
 import shutil
 import subprocess
 import sys
@@ -40,14 +41,19 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def at_work(folder: Path) -> list[str]:
-    """The processes of snakemake and of this package that work in a folder, each in a few words."""
-    found = []
+    """The processes of snakemake and of this package that work in a folder, each in a few words.
+
+    Those of a job that is still in the queue of Slurm are not among them: that is waited for.
+    """
+    found, jobs = [], queued(folder)
     for process in psutil.process_iter():
         try:
-            command, place = process.cmdline(), process.cwd()
+            if process.cwd() != str(folder):
+                continue
+            command, job = process.cmdline(), process.environ().get("SLURM_JOB_ID")
         except psutil.Error:  # ended meanwhile, or somebody else's
             continue
-        if place == str(folder) and _is_ours(command):
+        if _is_ours(command) and job not in jobs:
             found.append(f"{' '.join(command[:4])} (process {process.pid})")
     return found
 
@@ -66,13 +72,14 @@ def _folder(arguments: Sequence[str]) -> Path:
 
 
 def queued(folder: Path) -> list[str]:
-    """The jobs of this user that Slurm, where there is one, has for this folder: their numbers."""
+    """The numbers of this user's other jobs that Slurm, where there is one, has for this folder."""
     if shutil.which("squeue") is None:
         return []
     ask = ["squeue", "--me", "--noheader", "--format=%i|%Z"]
     answer = subprocess.run(ask, capture_output=True, text=True)
     pairs = (line.strip().partition("|") for line in answer.stdout.splitlines())
-    return [number for number, _, place in pairs if place and Path(place).resolve() == folder]
+    here = [number for number, _, place in pairs if place and Path(place).resolve() == folder]
+    return [number for number in here if number != os.environ.get("SLURM_JOB_ID")]
 
 
 def _wait_for_jobs(folder: Path) -> None:
