@@ -40,12 +40,10 @@ def main(arguments: Sequence[str]) -> int:
     return subprocess.run([*snakemake, *arguments]).returncode
 
 
-def at_work(folder: Path) -> list[str]:
-    """The processes of snakemake and of this package that work in a folder, each in a few words.
-
-    Those of a job that is still in the queue of Slurm are not among them: that is waited for.
-    """
-    found, jobs = [], queued(folder)
+def at_work(folder: Path, but: Sequence[str] = ()) -> list[str]:
+    """The processes of snakemake and of this package that work in a folder, each in a few words,
+    ``but`` for those of these jobs of Slurm."""
+    found = []
     for process in psutil.process_iter():
         try:
             if process.cwd() != str(folder):
@@ -53,7 +51,7 @@ def at_work(folder: Path) -> list[str]:
             command, job = process.cmdline(), process.environ().get("SLURM_JOB_ID")
         except psutil.Error:  # ended meanwhile, or somebody else's
             continue
-        if _is_ours(command) and job not in jobs:
+        if _is_ours(command) and job not in but:
             found.append(f"{' '.join(command[:4])} (process {process.pid})")
     return found
 
@@ -94,8 +92,8 @@ def _wait_for_jobs(folder: Path) -> None:
 
 
 def _wait_for_peace(folder: Path) -> list[str]:
-    until = time.monotonic() + _GRACE
-    while (busy := at_work(folder)) and time.monotonic() < until:
+    until, waited_for = time.monotonic() + _GRACE, queued(folder)
+    while (busy := at_work(folder, waited_for)) and time.monotonic() < until:
         time.sleep(0.1)
     return busy
 
