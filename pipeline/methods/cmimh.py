@@ -174,17 +174,15 @@ class CMIMH(_deep.TwoNetHasher):
 
         Decoders then descend on the squared error summed over features, critics on the bound.
         """
-        learning: list[tuple[nn.Module, float, float]] = [
-            (nets.encoder, self.lr, self.weight_decay),
-            (nets.critic, self.lr_critic / (self.w_inter or 1), 0.0),
-            (nets.classifier, self.lr_critic, 0.0),
-        ]
+        rates = [(nets.encoder, self.lr), (nets.classifier, self.lr_critic)]
+        rates.append((nets.critic, self.lr_critic / (self.w_inter or 1)))
         for decoder in nets.decoder:
             summed = decoder[-1].out_features * unit / (self.w_intra or 1)
-            learning.append((decoder, self.lr_decoder * summed, 0.0))
+            rates.append((decoder, self.lr_decoder * summed))
+        decay = {nets.encoder: self.weight_decay}
         groups = [
-            {"params": params, "lr": rate, "weight_decay": decay}
-            for net, base, decay in learning
+            {"params": params, "lr": rate, "weight_decay": decay.get(net, 0.0)}
+            for net, base in rates
             for rate, params in _deep.rates_by_width(net, base).items()
         ]
         return torch.optim.SGD(groups, momentum=self.momentum, fused=True)

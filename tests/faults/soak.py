@@ -25,7 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from command_kills import ADD, CREATE, FIRST, REMOVE, prepare
+import psutil
+from command_kills import ADD, CREATE, FIRST, REMOVE, N, prepare
 
 CMIMH = Path(sys.executable).with_name("cmimh")
 MAY_GROW = 1.05  # memory, as allocators settle; handles may not
@@ -45,15 +46,13 @@ class Load:
 
     def ask(self, number: int) -> bytes:
         """One of four kinds of request, by its number."""
-        picture = number % 24
         if number % 4 == 0:
             words = json.dumps({"text": ("red", "green", "blue", "dark")[number // 4 % 4]})
             return self._send("/api/search", words.encode(), "application/json")
         if number % 4 == 1:
-            data = (self.photos / f"{picture}.png").read_bytes()
+            data = (self.photos / f"{number % N}.png").read_bytes()
             return self._send("/api/search/image", data, "image/png")
-        kept = 20 + number % 4  # items that are never taken out
-        of = next(iter(self.photos.glob(f"{kept}.png")))
+        of = self.photos / f"{len(FIRST) + number % 4}.png"  # never taken out
         return self._send(f"/api/{'similar' if number % 4 == 2 else 'image'}?id={of}")
 
     def _send(self, path: str, body: bytes | None = None, kind: str = "") -> bytes:
@@ -98,9 +97,8 @@ def start(folder: Path, port: int) -> subprocess.Popen:
 
 def used(server: subprocess.Popen) -> tuple[float, int]:
     """Resident megabytes and open handles of a process."""
-    process = Path(f"/proc/{server.pid}")
-    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-    return int(status["VmRSS"].split()[0]) / 1000, len(list((process / "fd").iterdir()))
+    process = psutil.Process(server.pid)
+    return process.memory_info().rss / 1e6, process.num_fds()
 
 
 def cmimh(folder: Path, words: tuple[str, ...]) -> None:
@@ -152,7 +150,7 @@ def soak(folder: Path, minutes: float, rate: float, port: int) -> tuple[list[str
                 answering = time.monotonic()
                 event = f"killed; answers again after {answering - crashed:.1f} s"
             middle, late = 1000 * np.percentile(measured or [np.nan], [50, 99])
-            lines.append(f"| {tenth * minutes / 10:.0f} | {len(measured):,} | {middle:.0f} | "
+            lines.append(f"| {tenth * minutes / 10:g} | {len(measured):,} | {middle:.0f} | "
                          f"{late:.0f} | {size[0]:.0f} | {size[1]} | {event} |")  # fmt: skip
             logging.info(lines[-1])
     finally:

@@ -291,6 +291,16 @@ def test_a_network_of_one_term_learns_at_its_rate_whatever_the_weight(weights):
             torch.testing.assert_close(old - new.detach(), rate * own.grad, msg=name)
 
 
+def test_weights_of_the_encoders_alone_decay():
+    nets = small_networks(model := CMIMH(4, 0, **SMALL | {"weight_decay": 0.5}))
+    before = {name: p.detach().clone() for name, p in nets.named_parameters()}
+    for p in nets.parameters():
+        p.grad = torch.zeros_like(p)
+    model._optimizer(nets, 0.4).step()
+    moved = {n for n, p in nets.named_parameters() if not torch.equal(p.detach(), before[n])}
+    assert moved == {n for n, p in before.items() if n.startswith("encoder") and p.any()}
+
+
 def test_logits_start_balanced_and_decided_whatever_the_features():
     nets = Networks(CMIMH(4, 0, **SMALL), (7, 5), draws()).double()
     x = [100 * numbers(200, 7) + 5, 0.001 * numbers(200, 5, seed=1)]

@@ -114,6 +114,25 @@ def test_two_writers_of_one_file_at_once_leave_the_whole_file_of_one(root, tmp_p
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
+def test_resume_waits_for_other_jobs_of_slurm_in_the_folder_and_not_for_its_own(
+    tmp_path, monkeypatch
+):
+    squeue = tmp_path / "bin" / "squeue"
+    squeue.parent.mkdir()
+    squeue.write_text(f"#!/bin/sh\nprintf '7|{tmp_path}\\n8|{tmp_path}\\n9|/elsewhere\\n'\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
+    assert resume.queued(tmp_path) == ["7", "8"]
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__main__.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with subprocess.Popen([sys.executable, "-m", "pipeline", "train"], cwd=tmp_path) as job:
+        assert wait_for(lambda: resume.at_work(tmp_path))
+        assert resume.at_work(tmp_path, ["8"]) and not resume.at_work(tmp_path, ["7"])
+        job.kill()
+    assert resume.queued(tmp_path) == ["8"]
+
+
 def test_resume_refuses_while_a_job_is_at_work_in_the_folder(root, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(resume, "_GRACE", 0.2)
     (tmp_path / "pipeline").mkdir()
