@@ -61,7 +61,7 @@ habits: $(INSTALLED)  ## what habits of the field do to a number, on four small 
 	$(BIN)/python -m benchmarks.habits
 
 resume: $(INSTALLED)  ## after a kill: free the lock, then go on where the demo stopped
-	$(BIN)/python -m pipeline.resume $(DEMO_ARGUMENTS) -- results/demo/report.html
+	$(BIN)/python -m pipeline.runs.resume $(DEMO_ARGUMENTS) -- results/demo/report.html
 
 verify: $(INSTALLED)  ## recompute the digests of the demo's files and name what differs
 	$(DEMO) -- verify

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import torch
 
-from pipeline.files import write_text
-from pipeline.store import libraries
+from pipeline.storage.files import write_text
+from pipeline.storage.store import libraries
 
 RESULTS = Path(__file__).parent / "results"
 PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "shared" / "data" / "coco-mini"

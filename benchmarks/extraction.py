@@ -22,7 +22,7 @@ from pipeline.features.decode import crop
 from pipeline.features.encode import write_features
 from pipeline.features.images import _encode, _Images
 from pipeline.features.kinds.backbone import BACKBONES, Encoder, create
-from pipeline.store import Pairs, Provenance
+from pipeline.storage.store import Pairs, Provenance
 
 MANY = 20_000
 

@@ -23,17 +23,18 @@ import torch
 import yaml
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from benchmarks.methods import HERE, keep
-from pipeline import plan, store
-from pipeline.config_files import completed
+from benchmarks.methods import HERE, upsert_rows
 from pipeline.evaluation import evaluate
-from pipeline.files import whole, write_text
 from pipeline.methods import create
 from pipeline.methods.base import Hasher
 from pipeline.methods.ucmfh import UCMFH
 from pipeline.names import label
-from pipeline.results.style import looks, quiet_axes
+from pipeline.results.style import line_styles, quiet_axes
+from pipeline.runs import plan
+from pipeline.runs.config_files import completed
 from pipeline.seeds import derive
+from pipeline.storage import store
+from pipeline.storage.files import atomic_write, write_text
 
 RESULTS = HERE / "results" / "habits.csv"
 PICTURE = HERE.parent / "docs" / "img" / "habits.png"
@@ -126,7 +127,7 @@ def read(setting: plan.Setting, seed: int) -> Data:
 
 def rows_of(name: str, data: Data, seed: int) -> Iterator[dict[str, Any]]:
     """habit, honest and bent value of everything that is measured of a method on a set."""
-    watch = Epochs(made(name, seed))
+    watch = Epochs(build(name, seed))
     watch.fit(data.image[data.split.train], data.text[data.split.train])
     hasher, found = watch.hasher, data.score(watch.hasher)
     honest = found["expected_hits"]
@@ -148,12 +149,12 @@ def rows_of(name: str, data: Data, seed: int) -> Iterator[dict[str, Any]]:
         yield row("best_epoch", max(by_epoch))
     if name in TRAINED_ELSEWHERE:
         fair, near = training_rows(data, seed)
-        parts = [made(name, seed).fit(data.image[rows], data.text[rows]) for rows in (fair, near)]
+        parts = [build(name, seed).fit(data.image[rows], data.text[rows]) for rows in (fair, near)]
         values = [data.score(h)["expected_hits"] for h in parts]
         yield row("queries_neighbours", values[1], values[0])
 
 
-def made(name: str, seed: int) -> Hasher:
+def build(name: str, seed: int) -> Hasher:
     """An unfitted method, seeded as the workflow does it."""
     return create(name, bits=BITS, seed=derive(seed, "method", name, BITS), **METHODS[name])
 
@@ -249,7 +250,7 @@ def measure(methods: list[str] | None, names: list[str], seeds: list[int]) -> No
         if (name, method, seed) not in done:
             where = {"set": name, "method": method, "seed": seed}
             rows = [where | row for row in rows_of(method, read(sets()[name], seed), seed)]
-            keep(RESULTS, rows, KEYS)
+            upsert_rows(RESULTS, rows, KEYS)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -294,7 +295,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
     found, names = summary(table), list(dict.fromkeys(table["set"]))
     methods = [m for m in METHODS if m in set(found["method"])]
-    look = looks([label(m) for m in methods])
+    look = line_styles([label(m) for m in methods])
     with quiet_axes():
         figure, axes = plt.subplots(
             len(names), 1, figsize=(8.2, 1.9 * len(names) + 1.2), sharex=True, sharey=True
@@ -323,7 +324,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         axis.set_xticks(range(len(HABITS)), [h.replace("_", "\n") for h in HABITS])
         figure.legend(*axis.get_legend_handles_labels(), loc="lower center", ncols=5)
         figure.tight_layout(rect=(0, 0.07, 1, 1))
-        with whole(path) as part:
+        with atomic_write(path) as part:
             figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
         plt.close(figure)
 

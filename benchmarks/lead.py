@@ -16,9 +16,9 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.methods import ACCURACY, HERE, TASKS, VARIANTS, label
-from pipeline.files import write_text
 from pipeline.methods import create
 from pipeline.results.tables import read_csv
+from pipeline.storage.files import write_text
 
 CELL = ["set", "bits", "task"]
 PAPER, OURS = "CMIMH", "CMIMH-N"

@@ -26,12 +26,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.reference_data import Retrieval, load
-from pipeline import plan
 from pipeline.evaluation import evaluate, evaluate_real
-from pipeline.files import whole, write_text
 from pipeline.methods import available, create
 from pipeline.methods.base import Hasher
-from pipeline.results.style import looks, quiet_axes
+from pipeline.results.style import line_styles, quiet_axes
+from pipeline.runs import plan
+from pipeline.storage.files import atomic_write, write_text
 
 HERE = Path(__file__).parent
 ACCURACY, COST = HERE / "results" / "methods.csv", HERE / "results" / "methods_cost.csv"
@@ -52,7 +52,7 @@ Row = dict[str, str | int | float]
 STABLE = {task: f"stable_{task}" for task in TASKS}  # with ties in database order
 
 
-def four_maps(hasher: Hasher, data: Retrieval) -> dict[str, float]:
+def map_by_task(hasher: Hasher, data: Retrieval) -> dict[str, float]:
     """mAP@1000 of the four tasks, expected over ties and stable, fitted on the training rows."""
     hasher.fit(data.train_image, data.train_text)
     query = dict(zip("it", hasher.encode_pairs(data.query_image, data.query_text), strict=True))
@@ -66,7 +66,7 @@ def four_maps(hasher: Hasher, data: Retrieval) -> dict[str, float]:
     return expected | {STABLE[t]: result.mean("ap_stable@1000") for t, result in results.items()}
 
 
-def made(name: str, bits: int, seed: int) -> Hasher:
+def build(name: str, bits: int, seed: int) -> Hasher:
     """A method or a variant of one."""
     method, params = VARIANTS.get(name, (name, {}))
     return create(method, bits=bits, seed=seed, **params)
@@ -77,13 +77,13 @@ def accuracy(method: str, name: str, bits: int, data: Retrieval, seeds: int) -> 
     return [
         {
             **{"method": method, "set": name, "bits": bits, "seed": seed},
-            **four_maps(made(method, bits, seed), data),
+            **map_by_task(build(method, bits, seed), data),
         }
         for seed in range(seeds)
     ]
 
 
-def keep(path: Path, rows: list[Row], keys: list[str]) -> None:
+def upsert_rows(path: Path, rows: list[Row], keys: list[str]) -> None:
     """Put ``rows`` into the CSV file, each in the place of what had the same keys."""
     table = pd.DataFrame(rows).round(4)
     if path.exists():
@@ -102,7 +102,7 @@ def measure_accuracy(methods: list[str] | None, shared: Path, seeds: int) -> Non
         for name, bits in SETTINGS:
             if (method, name, bits) not in done:
                 rows = accuracy(method, name, bits, sets[name], seeds)
-                keep(ACCURACY, rows, ["method", "set", "bits", "seed"])
+                upsert_rows(ACCURACY, rows, ["method", "set", "bits", "seed"])
 
 
 def measure_cost(methods: list[str] | None, pairs: list[int], short: bool) -> None:
@@ -117,18 +117,18 @@ def measure_cost(methods: list[str] | None, pairs: list[int], short: bool) -> No
                 command = [sys.executable, "-m", "benchmarks.methods", "--fit", method, str(n), how]
                 said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
                 row = {"method": method, "n": n, "timed": how, **json.loads(said)}
-                keep(COST, [row], ["method", "n"])
+                upsert_rows(COST, [row], ["method", "n"])
 
 
 def fit_in_process(method: str, n: int, how: str) -> None:
-    """Print the costs of ``method`` on n pairs as JSON; for ``short`` see ``carried_on``."""
+    """Print the costs of ``method`` on n pairs as JSON; for ``short`` see ``extrapolate_cost``."""
     rng = np.random.default_rng(0)
     latent = rng.standard_normal((n, 40))
     image = latent @ rng.standard_normal((40, 1024)) + 2 * rng.standard_normal((n, 1024))
     tags = latent @ rng.standard_normal((40, 1386)) / 6 + rng.standard_normal((n, 1386))
     views = np.maximum(image, 0).astype(np.float32), (tags > 2.2).astype(np.float32)
-    hasher = made(method, 32, 0)
-    print(json.dumps(costs(hasher, *views) if how == "whole" else carried_on(hasher, *views)))
+    hasher = build(method, 32, 0)
+    print(json.dumps(costs(hasher, *views) if how == "whole" else extrapolate_cost(hasher, *views)))
 
 
 def costs(hasher: Hasher, image: np.ndarray, text: np.ndarray) -> dict[str, float]:
@@ -146,7 +146,7 @@ def costs(hasher: Hasher, image: np.ndarray, text: np.ndarray) -> dict[str, floa
     }
 
 
-def carried_on(hasher: Hasher, image: np.ndarray, text: np.ndarray) -> dict[str, float]:
+def extrapolate_cost(hasher: Hasher, image: np.ndarray, text: np.ndarray) -> dict[str, float]:
     """Those of a method that learns in epochs, from one epoch and three on to its own number.
 
     A fit's time is a straight line in the epochs, and its memory does not grow with them.
@@ -231,7 +231,7 @@ def cell(method: str, seeds: pd.Series, stable: pd.Series, reference: float | No
 def label(method: str) -> str:
     """The method's name, marked where it had to be made from a description; then its variant."""
     name, _, variant = method.partition("-")
-    cls = type(made(method, 1, 0))
+    cls = type(build(method, 1, 0))
     remade = "re-implementation" in cls.__doc__.lower()
     notes = ["re-implementation"] * remade + [variant] * bool(variant)
     notes += ["not cross-modal: both views at test"] * cls.sees_both_views
@@ -265,7 +265,7 @@ def draw_cost(costs: pd.DataFrame, reached: pd.Series) -> None:
     import matplotlib.pyplot as plt
 
     known = costs[costs["method"].isin(reached.index)].sort_values("cpu")
-    look = looks([plan.label(method) for method in known["method"]])
+    look = line_styles([plan.label(method) for method in known["method"]])
     with quiet_axes():
         figure, axis = plt.subplots(figsize=(7.2, 4.2))
         for method, seconds in zip(known["method"], known["cpu"], strict=True):
@@ -277,7 +277,7 @@ def draw_cost(costs: pd.DataFrame, reached: pd.Series) -> None:
         axis.set_xlabel("CPU seconds to fit and encode 5,000 pairs, 32 bits")
         axis.set_ylabel(f"mAP@1000 on {QUALITY[0]}, {QUALITY[1]} bits")
         figure.tight_layout()
-        with whole(COST_PICTURE) as part:
+        with atomic_write(COST_PICTURE) as part:
             figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
         plt.close(figure)
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.measure import Figure, Time, now, show
-from pipeline import plan
+from pipeline.runs import plan
 
 ROOT = Path(__file__).resolve().parents[1]
 OVERLAY = ROOT / "overlays" / "demo.yaml"
@@ -69,7 +69,7 @@ def settle() -> None:
 
 def setting(commands: list[list[str]]) -> float:
     """The stages of one setting, in this process; its processor time."""
-    from pipeline.cli import main
+    from pipeline.cli.stages import main
 
     start = time.process_time()
     for command in commands:

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 import yaml
 
-from pipeline import plan
 from pipeline.methods import create
+from pipeline.runs import plan
 
 STEP = 0.01  # s of a GPU per optimiser step: networks this small wait for kernels to start
 PAIRS = {"mirflickr25k": 20_015, "nuswide": 186_577, "coco2017": 122_218}

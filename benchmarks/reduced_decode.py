@@ -28,7 +28,7 @@ from pipeline.features import decode
 from pipeline.features.encode import write_features
 from pipeline.features.images import ImageEncoder
 from pipeline.features.kinds import backbone, efficientnet_lite
-from pipeline.store import Pairs, Provenance
+from pipeline.storage.store import Pairs, Provenance
 
 LARGE = (2560, 1920)  # of a camera's photograph: 5 million pixels
 BATCH = 32

@@ -16,9 +16,10 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from pipeline import load, store
+from pipeline import load
 from pipeline.evaluation import evaluate
 from pipeline.search.ranking import Codes
+from pipeline.storage import store
 
 TASKS = {"i2t": ("image", "text"), "t2i": ("text", "image"), "i2i": ("image", "image"),
          "t2t": ("text", "text")}  # fmt: skip

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.methods import keep
+from benchmarks.methods import upsert_rows
 from benchmarks.reference_data import Retrieval, load
 from pipeline.evaluation import evaluate
-from pipeline.files import write_text
 from pipeline.methods import create
+from pipeline.storage.files import write_text
 
 RESULTS = Path(__file__).parent / "results" / "selection.csv"
 KEYS = ["method", "parameter", "value"]
@@ -107,7 +107,7 @@ def main() -> None:
                     name: score(method, data, 16, {parameter: value}) for name, data in sets.items()
                 }
                 row = {"method": method, "parameter": parameter, "value": float(value), **scores}
-                keep(RESULTS, [row], KEYS)
+                upsert_rows(RESULTS, [row], KEYS)
     write_text(RESULTS.with_suffix(".md"), report(pd.read_csv(RESULTS)))
 
 

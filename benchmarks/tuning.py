@@ -15,10 +15,10 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.methods import HERE
-from pipeline import plan
-from pipeline.files import write_text
 from pipeline.methods import available, create
 from pipeline.results.tables import read_csv, shown
+from pipeline.runs import plan
+from pipeline.storage.files import write_text
 
 MARGIN = 0.005
 RANGE = 4  # of a list with fewer values, none is an end: it is a choice

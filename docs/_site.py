@@ -19,7 +19,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from pipeline import cli, console
+from pipeline.cli import console, stages
 from pipeline.results import registry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,7 +103,7 @@ def cli_page() -> str:
         "`cmimh` is the command for people. `python -m pipeline` has the stages that the workflow "
         "runs; each can be run alone.",
     ]
-    for parser in (console.parser(), cli.parser()):
+    for parser in (console.parser(), stages.parser()):
         parts += [f"## `{parser.prog}`", *(_command(sub) for sub in _commands(parser))]
     return "\n\n".join(parts) + "\n"
 

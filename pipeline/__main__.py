@@ -2,11 +2,11 @@
 
 import sys
 
-from pipeline.tether import tether
+from pipeline.jobs import die_with_parent
 
 if __name__ == "__main__":
-    tether()  # before anything that takes time to import
+    die_with_parent()  # before anything that takes time to import
 
-    from pipeline.cli import main
+    from pipeline.cli.stages import main
 
     sys.exit(main())

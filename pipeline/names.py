@@ -1,4 +1,4 @@
-"""Names with overrides, as in paths, and names as papers print them.
+"""Names with overrides, as in paths, and names and values as papers print them.
 
 A name with overrides is written ``name,key=value,key=value`` with JSON values, for example the
 method ``cmimh,w_gap=0.1`` or the split ``paper,train=10000``.
@@ -35,3 +35,12 @@ def parse_name(text: str) -> tuple[str, dict[str, Any]]:
 def label(method: str) -> str:
     """A method's name as papers print it: ``ukd_ss`` is UKD-SS."""
     return parse_name(method)[0].upper().replace("_", "-")
+
+
+def value_label(value: Any) -> str:
+    """A value of a table's key as text: True is 'yes', 1.0 is '1', nothing is ''."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

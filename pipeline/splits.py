@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from pipeline import store
 from pipeline.datasets._split_files import read_split, write_table
 from pipeline.errors import InputError
 from pipeline.seeds import derive
-from pipeline.store import Pairs, Provenance, Split
+from pipeline.storage import store
+from pipeline.storage.store import Pairs, Provenance, Split
 
 log = logging.getLogger(__name__)
 

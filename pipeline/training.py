@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline import seeds, store
+from pipeline import seeds
 from pipeline.errors import CollapseError, InputError
-from pipeline.files import write_text
 from pipeline.methods import create, parameters
 from pipeline.methods.base import Hasher
 from pipeline.models.folder import DESCRIPTION, Made, write_model
 from pipeline.sources import digest
-from pipeline.store import Codes, Features, Provenance, Split, open_features
+from pipeline.storage import store
+from pipeline.storage.files import write_text
+from pipeline.storage.store import Codes, Features, Provenance, Split, open_features
 
 _BLOCK = 16_384  # rows encoded at a time: bounds memory, whatever the size of the data set
 _DIAGNOSED = 100_000  # at most so many rows, evenly spread over the database, are read to diagnose

@@ -1,8 +1,8 @@
 """Data sets, one module per kind: where its raw files come from, and raw files -> pairs.
 
-A kind is a module of this package with ``FILES``, a tuple of ``pipeline.download.Remote`` (empty
-when nothing is downloaded), and ``pairs(raw, **options)``, whose keyword-only parameters are the
-options that a data set of this kind may be given in the config.
+A kind is a module of this package with ``FILES``, a tuple of ``pipeline.storage.download.Remote``
+(empty when nothing is downloaded), and ``pairs(raw, **options)``, whose keyword-only parameters are
+the options that a data set of this kind may be given in the config.
 """
 
 import inspect
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.store import Pairs, Provenance, write_pairs
+from pipeline.storage.store import Pairs, Provenance, write_pairs
 
 if TYPE_CHECKING:
-    from pipeline.download import Remote
+    from pipeline.storage.download import Remote
 
 _log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ import scipy.sparse
 
 from pipeline.datasets._probe import probe
 from pipeline.errors import InputError
-from pipeline.memory import check_fits
-from pipeline.recognise import kind_of
+from pipeline.storage.memory import check_fits
+from pipeline.storage.recognise import kind_of
 
 #: what h5py raises when it stumbles in a damaged file
 _HDF5_FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError)

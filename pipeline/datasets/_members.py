@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from pipeline.errors import InputError
-from pipeline.recognise import aside
+from pipeline.storage.recognise import aside
 
 LARGEST = 2**31
 """Bytes a text member may have; the largest official one has about 540 million."""

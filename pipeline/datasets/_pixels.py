@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from pipeline.datasets._arrays import Array
 from pipeline.errors import InputError
-from pipeline.files import whole
-from pipeline.memory import rows_at_once
+from pipeline.storage.files import atomic_write
+from pipeline.storage.memory import rows_at_once
 
 _BLOCK = 256
 _CHANNELS = (1, 3)
@@ -47,7 +47,7 @@ def images_first(array: Array, count: int) -> Array:
 def write_images(pixels: Array, path: Path | str) -> list[str]:
     """Write the images, each a PNG, into one archive; their names in it."""
     names = [f"{row}.png" for row in range(len(pixels))]
-    with whole(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_write(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         step = rows_at_once(math.prod(pixels.shape[1:]) * 8, _BLOCK)
         for start in tqdm(range(0, len(names), step), "pixels", mininterval=1):
             rows = pixels.rows(slice(start, min(start + step, len(names))))

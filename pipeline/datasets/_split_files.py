@@ -22,9 +22,9 @@ from pipeline.datasets._arrays import open_file
 from pipeline.datasets._layouts.whole import parts_in
 from pipeline.datasets._pictures import KEYS
 from pipeline.errors import InputError
-from pipeline.files import write_text
-from pipeline.recognise import aside, check_text
-from pipeline.store import Pairs, Split
+from pipeline.storage.files import write_text
+from pipeline.storage.recognise import aside, check_text
+from pipeline.storage.store import Pairs, Split
 
 _TABLES = {".csv": ",", ".tsv": "\t"}
 _log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.datasets._members import Members, open_members
-from pipeline.download import Remote
 from pipeline.errors import InputError
-from pipeline.store import Pairs
+from pipeline.storage.download import Remote
+from pipeline.storage.store import Pairs
 
 _BASE = "http://images.cocodataset.org"
 _MIRROR = "https://s3.amazonaws.com/images.cocodataset.org"

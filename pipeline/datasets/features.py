@@ -20,8 +20,8 @@ from pipeline.datasets._layouts.halves import COPY
 from pipeline.datasets._pixels import images_first, write_images
 from pipeline.datasets._texts import texts_of
 from pipeline.errors import InputError
-from pipeline.memory import rows_at_once
-from pipeline.store import Pairs, groups_of
+from pipeline.storage.memory import rows_at_once
+from pipeline.storage.store import Pairs, groups_of
 
 FILES = ()
 """Nothing to download."""

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.recognise import check_text
-from pipeline.store import Pairs, groups_of
+from pipeline.storage.recognise import check_text
+from pipeline.storage.store import Pairs, groups_of
 
 FILES = ()
 """Nothing to download."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.datasets._pictures import find_pictures
 from pipeline.errors import InputError
-from pipeline.store import Pairs
+from pipeline.storage.store import Pairs
 
 FILES = ()
 """Nothing to download."""

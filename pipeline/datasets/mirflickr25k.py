@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.datasets._members import Members, open_members
-from pipeline.download import Remote
 from pipeline.errors import InputError
-from pipeline.store import Pairs
+from pipeline.storage.download import Remote
+from pipeline.storage.store import Pairs
 
 _BASE = "://press.liacs.nl/mirflickr/mirflickr25k.v3b"
 ARCHIVE, ANNOTATIONS = "mirflickr25k.zip", "mirflickr25k_annotations_v080.zip"

@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from pipeline.datasets._members import Members, open_members
 from pipeline.datasets._pictures import find_pictures, list_pictures
-from pipeline.download import Remote
 from pipeline.errors import InputError
-from pipeline.store import Pairs
+from pipeline.storage.download import Remote
+from pipeline.storage.store import Pairs
 
 _BASES = (
     "https://lms.comp.nus.edu.sg/wp-content/uploads/2019/research/nuswide",

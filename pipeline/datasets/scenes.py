@@ -26,9 +26,9 @@ from pipeline.datasets._scenes.painter import paint
 from pipeline.datasets._scenes.plan import CONCEPTS, plan
 from pipeline.datasets._scenes.words import caption, tags
 from pipeline.errors import InputError
-from pipeline.files import whole, write_text
-from pipeline.store import Pairs
-from pipeline.tether import tether
+from pipeline.jobs import die_with_parent
+from pipeline.storage.files import atomic_write, write_text
+from pipeline.storage.store import Pairs
 
 FILES = ()
 """Nothing to download."""
@@ -62,7 +62,7 @@ def draw(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INDEX).unlink(missing_ok=True)
     lines = []
-    with whole(folder / ARCHIVE) as part, zipfile.ZipFile(part, "w") as archive:
+    with atomic_write(folder / ARCHIVE) as part, zipfile.ZipFile(part, "w") as archive:
         drawn = _drawn(count, partial(_draw_one, seed=seed, size=size), workers or _cores())
         for scene in tqdm(drawn, "draw scenes", count, unit="image", mininterval=1):
             # A ZipInfo of its own has a fixed date: the same seed gives the same bytes.
@@ -110,7 +110,7 @@ def _drawn(count: int, draw_one: partial[_Drawn], workers: int) -> Iterator[_Dra
         return
     # Spawned, not forked: the caller may have threads (PyTorch, tqdm) that a fork would break.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=tether) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=die_with_parent) as pool:
         yield from pool.map(draw_one, range(count), chunksize=_CHUNK)
 
 

@@ -67,17 +67,17 @@ def evaluate_instances(
 
 
 def nearest_partner(
-    asking: np.ndarray, answering: np.ndarray, asking_groups: np.ndarray, groups: np.ndarray
+    query: np.ndarray, database: np.ndarray, query_groups: np.ndarray, groups: np.ndarray
 ) -> Nearest:
     """Counts around the nearest item of the same group, for codes by Hamming distance."""
-    if asking.dtype == bool:  # of signs, |a - b|^2 is 4 times the Hamming distance
-        asking, answering = (2.0 * side - 1 for side in (asking, answering))
-    step = max(1, _CELLS // len(answering))
+    if query.dtype == bool:  # of signs, |a - b|^2 is 4 times the Hamming distance
+        query, database = (2.0 * side - 1 for side in (query, database))
+    step = max(1, _CELLS // len(database))
     parts = []
-    for first in range(0, len(asking), step):
+    for first in range(0, len(query), step):
         rows = slice(first, first + step)
-        distance = scores(asking[rows], answering, cosine=False)
-        own = asking_groups[rows, None] == groups
+        distance = scores(query[rows], database, cosine=False)
+        own = query_groups[rows, None] == groups
         best = np.where(own, distance, np.inf).min(axis=1, keepdims=True)
         as_near = distance == best
         parts.append([(distance < best).sum(1), as_near.sum(1), (as_near & own).sum(1)])

@@ -10,7 +10,7 @@ from pipeline.evaluation import metrics
 from pipeline.evaluation.metrics import Groups
 
 CURVE = 1000  # P@K is given for K = 1..CURVE
-HITS = (1, 10)  # RecallOne@K
+HITS = (1, 10)  # cut-offs of the hit rate, R@K
 
 
 @dataclass(frozen=True)

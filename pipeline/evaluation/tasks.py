@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import store
 from pipeline.errors import InputError
 from pipeline.evaluation import Result, evaluate
 from pipeline.evaluation.independence import correlation_mse
 from pipeline.evaluation.instance import evaluate_instances
 from pipeline.evaluation.real_valued import evaluate_real
-from pipeline.files import write_text
-from pipeline.store import TASKS, Codes, Provenance, Split
+from pipeline.storage import store
+from pipeline.storage.files import write_text
+from pipeline.storage.store import TASKS, Codes, Provenance, Split
 
 _VIEWS = {"i": "image", "t": "text"}
 _CURVES = ("precision_at", "pr_")
@@ -93,15 +93,15 @@ def evaluate_tasks(
             if not labels.shape[1]:
                 groups[task].append(instances.get(task, {}))
                 continue
-            asking, answering = views[_VIEWS[task[0]]], views[_VIEWS[task[2]]]
+            query_codes, database_codes = views[_VIEWS[task[0]]], views[_VIEWS[task[2]]]
             result = _evaluate(
-                asking[queries],
-                answering[database],
+                query_codes[queries],
+                database_codes[database],
                 labels[queries],
                 labels[database],
                 k=map_at,
                 stable_k=[k for k in map_at if k != "all"],  # all in order costs most, says least
-                **({"threads": threads} if asking.dtype == bool else {}),
+                **({"threads": threads} if query_codes.dtype == bool else {}),
             )
             found = result.arrays() | {"without_relevant": np.float64(alone)}
             groups[task].append(found | instances.get(task, {}))
@@ -160,8 +160,8 @@ def _rows(split: Split, phase: str) -> tuple[np.ndarray, np.ndarray]:
     return split.validation, split.database
 
 
-def _evaluate(asking: np.ndarray, *rest: np.ndarray, **options: Any) -> Result:
-    return (evaluate if asking.dtype == bool else evaluate_real)(asking, *rest, **options)
+def _evaluate(query_codes: np.ndarray, *rest: np.ndarray, **options: Any) -> Result:
+    return (evaluate if query_codes.dtype == bool else evaluate_real)(query_codes, *rest, **options)
 
 
 def _of_codes(views: Mapping[str, np.ndarray], database: np.ndarray) -> dict[str, Any]:

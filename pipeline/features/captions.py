@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.seeds import derive
-from pipeline.store import Pairs
+from pipeline.storage.store import Pairs
 
 
 def texts_of(

@@ -9,8 +9,8 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.features import kinds
-from pipeline.files import write_text
-from pipeline.store import Pairs, Provenance, read_pairs
+from pipeline.storage.files import write_text
+from pipeline.storage.store import Pairs, Provenance, read_pairs
 
 #: from raw inputs (images, or texts) to their features, float32 (n, d)
 EncodeRaw = Callable[[Sequence[Any]], np.ndarray]

@@ -24,12 +24,14 @@ from pipeline.errors import InputError
 from pipeline.features.batches import by_halves, precision
 from pipeline.features.decode import RESIZED, ImageFiles, open_rgb, read_file, to_rgb
 from pipeline.sources import digest
-from pipeline.store import Pairs, Provenance, ResumableWriter, resumable_feature_writer
+from pipeline.storage.store import Pairs, Provenance, ResumableWriter, resumable_feature_writer
 
 log = logging.getLogger(__name__)
-_NAMED = 5  # so many unreadable images are named, the others counted
-_STALLED = 600  # seconds without a batch: its worker could not hand it over, and never will
-_MACHINE = "cannot be read now: "  # how a fault begins that is not the image's own
+_MAX_REPORTED = 5  # so many unreadable images are named, the others counted
+_LOADER_TIMEOUT_S = (
+    600  # seconds without a batch: its worker could not hand it over, and never will
+)
+_IO_FAULT_PREFIX = "cannot be read now: "  # how a fault begins that is not the image's own
 #: what the operating system says when a file itself is at fault; None: it was not asked
 _OF_THE_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EACCES)
 _SHARD = 1024  # images: no more than these are lost to a kill
@@ -146,12 +148,12 @@ def write_image_features(
     encoder = encoder.to(target)
     least = encoder.resized if reduced_decode else 0
     images = _Images(pairs.image_root, references, encoder.prepare, least)
-    lost = _Lost(len(references), max_undecodable, pairs.image_root)
+    lost = _UnreadableImages(len(references), max_undecodable, pairs.image_root)
     shape = (len(numbers), encoder.dimensions)
     shard = -(-_SHARD // batch_size) * batch_size  # the same batches with and without a kill
     with (
         resumable_feature_writer(path, shape, provenance, digest(__name__)) as writer,
-        _behind(writer, numbers, shard) as write,
+        _background_writer(writer, numbers, shard) as write,
     ):
         for i in np.unique(numbers[writer.missing()]):
             lost.note([references[i]], [images[i][1] or "so an earlier attempt found"])
@@ -160,7 +162,7 @@ def write_image_features(
             Subset(images, range(done, len(images))),
             batch_size,
             num_workers=workers,
-            timeout=_STALLED if workers else 0,
+            timeout=_LOADER_TIMEOUT_S if workers else 0,
             pin_memory=target.type == "cuda",
         )
         for first, (pixels, faults) in _batches(loader, done):
@@ -215,7 +217,7 @@ class _Images(Dataset):
         except Exception as error:  # decoders fail in every way there is; the file is at fault
             fault = " ".join(str(error).split()) or type(error).__name__
             if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
-                fault = f"{_MACHINE}{fault}"
+                fault = f"{_IO_FAULT_PREFIX}{fault}"
             return torch.from_numpy(self._blank), fault
 
     @cached_property
@@ -253,7 +255,7 @@ def _encode(encoder: ImageEncoder, pixels: Tensor, mixed_precision: bool | str) 
         return by_halves(encoder, pixels, "image")
 
 
-class _Lost:
+class _UnreadableImages:
     """Counts the images that cannot be read, and stops when they are too many."""
 
     def __init__(self, total: int, share: float, root: str) -> None:
@@ -264,11 +266,11 @@ class _Lost:
     def note(self, references: Sequence[str], faults: Sequence[str]) -> Tensor:
         """Take in one batch; which of its rows are valid, bool (len(faults),)."""
         for reference, fault in zip(references, faults, strict=True):
-            if fault.startswith(_MACHINE):
+            if fault.startswith(_IO_FAULT_PREFIX):
                 raise OSError(f"{self._root}/{reference}: {fault}; what is done is kept")
             if fault:
                 self._count += 1
-                if len(self._named) < _NAMED:
+                if len(self._named) < _MAX_REPORTED:
                     self._named.append(f"{reference!r} ({fault})")
         if self._count > self._share * self._total or self._count == self._total:
             raise InputError(
@@ -285,12 +287,12 @@ class _Lost:
                 self._count,
                 self._total,
                 ", ".join(self._named),
-                ", ..." if self._count > _NAMED else "",
+                ", ..." if self._count > _MAX_REPORTED else "",
             )
 
 
 @contextmanager
-def _behind(writer: ResumableWriter, numbers: np.ndarray, shard: int) -> Iterator:
+def _background_writer(writer: ResumableWriter, numbers: np.ndarray, shard: int) -> Iterator:
     """A write that happens in a thread, while the caller goes on with the next batch.
 
     numbers  of each row's image; with a batch of images go all rows up to the next new image

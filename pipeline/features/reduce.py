@@ -10,10 +10,17 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.arrays import write_arrays
 from pipeline.devices import pick_device
 from pipeline.errors import InputError
-from pipeline.store import Features, Provenance, Split, feature_writer, open_features, read_splits
+from pipeline.storage.arrays import write_arrays
+from pipeline.storage.store import (
+    Features,
+    Provenance,
+    Split,
+    feature_writer,
+    open_features,
+    read_splits,
+)
 
 log = logging.getLogger(__name__)
 _BLOCK = 2048

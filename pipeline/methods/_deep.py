@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from pipeline.devices import pick_device, threads
 from pipeline.errors import InputError
@@ -160,8 +161,8 @@ def he_mlp(
     return net
 
 
-def rates_by_width(net: nn.Module, rate: float) -> dict[float, list[nn.Parameter]]:
-    """Parameters by learning rate: layers of more than 256 inputs take proportionally less.
+def by_width(net: nn.Module, lr: float, **options: float) -> list[dict[str, Any]]:
+    """An optimizer's groups: layers of more than 256 inputs learn at a proportionally lower rate.
 
     The curvature of a loss in a layer's weights grows with the mean square of its input, so with
     the number of inputs; a rate that suits 256 units would diverge with 1,024.
@@ -169,14 +170,31 @@ def rates_by_width(net: nn.Module, rate: float) -> dict[float, list[nn.Parameter
     groups: dict[float, list[nn.Parameter]] = {}
     for parameter in net.parameters():
         inputs = parameter.shape[1] if parameter.ndim == 2 else 1
-        groups.setdefault(rate * min(1.0, 256 / inputs), []).append(parameter)
-    return groups
+        groups.setdefault(lr * min(1.0, 256 / inputs), []).append(parameter)
+    return [{"params": params, "lr": rate, **options} for rate, params in groups.items()]
+
+
+@torch.no_grad()
+def spread_outputs(net: nn.Sequential, x: Tensor, std: float) -> None:
+    """Shift and scale the last layer: on ``x`` (n, d) outputs have mean 0 and deviation ``std``."""
+    z, last = net(x), net[-1]
+    scale = std / z.std(dim=0).clamp_min(1e-6)
+    last.weight.mul_(scale[:, None])
+    last.bias.sub_(z.mean(dim=0)).mul_(scale)
 
 
 def permuted(p: Tensor, generator: torch.Generator) -> Tensor:
     """``p`` (n, d) with every column permuted on its own: a sample of the product of marginals."""
     keys = torch.rand(p.shape, generator=generator).to(p.device)
     return p.gather(0, keys.argsort(dim=0))
+
+
+def ratio_loss(d: nn.Module, p: Tensor, generator: torch.Generator) -> Tensor:
+    """The logistic loss by which ``d`` learns the log ratio of p's density to its marginals'.
+
+    Rows of p (n, L) are of class 1, p with every column permuted on its own of class 0.
+    """
+    return softplus(-d(p)).mean() + softplus(d(permuted(p, generator))).mean()
 
 
 def adam(*nets: nn.Module, lr: float, weight_decay: float = 0.0) -> torch.optim.Adam:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from pipeline.methods import _deep
 
@@ -50,8 +49,6 @@ def total_correlation(p: Tensor, width: int, generator: torch.Generator) -> floa
         optimizer = _deep.adam(classifier, lr=1e-3)
         for _ in range(STEPS):
             rows = learnt[torch.randint(len(learnt), (BATCH,), generator=generator)]
-            odds = classifier(2 * torch.cat([rows, _deep.permuted(rows, generator)]) - 1)
-            loss = softplus(-odds[:BATCH]).mean() + softplus(odds[BATCH:]).mean()
-            _deep.step(loss, optimizer)
+            _deep.step(_deep.ratio_loss(classifier, 2 * rows - 1, generator), optimizer)
     with torch.no_grad():
         return float(classifier(2 * held - 1).mean())

@@ -18,10 +18,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
 from pipeline.errors import CollapseError
-from pipeline.files import whole
 from pipeline.methods._deep import equal_batches
 from pipeline.methods.base import Hasher
 from pipeline.sources import digest
+from pipeline.storage.files import atomic_write
 
 log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 30.0  # at least so long between two checkpoints
@@ -112,7 +112,7 @@ class Training:
         buffer = io.BytesIO()  # torch would call a full disk an error of its own
         torch.save(state, buffer)
         try:
-            with whole(path) as part:
+            with atomic_write(path) as part:
                 part.write_bytes(buffer.getbuffer())
         except OSError as error:
             log.warning("%s: no checkpoint could be written (%s)", path, error.strerror)

@@ -1,5 +1,6 @@
 """Do codes of one view find their partners in the other? A rank statistic that needs no label."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 
@@ -7,6 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.errors import CollapseError
+
+log = logging.getLogger(__name__)
 #: standard errors that a rank has to be above chance, and below the best one to have faded
 AUDIBLE, FADED = 2.0, 4.0
 #: at most so many training pairs, and one in 25, are spared to watch the training from outside
@@ -57,6 +61,28 @@ def watch(p: Sequence[Tensor]) -> dict[str, float]:
     """What a training's record says of the held-out means p: ``partners`` and its error."""
     found, error = rank(*((means > 0.5).cpu().numpy() for means in p))
     return {"partners": found, "partners_error": error}
+
+
+def judge(
+    p: Sequence[Tensor], history: Sequence[Mapping[str, float]], otherwise: str, hint: str
+) -> str:
+    """``fault``, which ends in a CollapseError, or where ``otherwise`` is 'warn' in a warning.
+
+    hint  what helps against it
+    """
+    found = fault(p, history)
+    if not found:
+        return ""
+    last = history[-1]
+    said = (
+        f"the codes of {p[0].shape[1]} bits collapsed: {found}; mean |p - 1/2| is "
+        f"{last['mean_abs']:.3f}, the bound {last['bound']:.3f} where {-2 * math.log(2):.3f} is "
+        f"chance; {hint}"
+    )
+    if otherwise == "raise":
+        raise CollapseError(said)
+    log.warning("%s", said)
+    return said
 
 
 def fault(p: Sequence[Tensor], history: Sequence[Mapping[str, float]]) -> str:

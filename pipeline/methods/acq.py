@@ -52,13 +52,13 @@ class ACQ(Hasher):
     iterations: int = 50
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
-        pairs = cca(image, text, self.ridge)
-        rank = len(pairs.correlations)
+        found = cca(image, text, self.ridge)
+        rank = len(found.correlations)
         warn_if_short("ACQ", self.bits, rank, "further hyperplanes through the canonical space")
-        image_weights, text_weights = pairs.scaled(self.bits, self.power, np.sqrt(len(image)))
-        u, v = (image - pairs.image_mean) @ image_weights, (text - pairs.text_mean) @ text_weights
+        image_weights, text_weights = found.scaled(self.bits, self.power, np.sqrt(len(image)))
+        u, v = (image - found.image_mean) @ image_weights, (text - found.text_mean) @ text_weights
         first, second = self._rotations(u, v)
-        self.image_mean_, self.text_mean_ = pairs.image_mean, pairs.text_mean
+        self.image_mean_, self.text_mean_ = found.image_mean, found.text_mean
         self.image_rotation_, self.text_rotation_ = first, second
         self.image_weights_, self.text_weights_ = image_weights @ first, text_weights @ second
 

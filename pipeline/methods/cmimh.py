@@ -4,7 +4,6 @@ The paper's names: z are the logits that an encoder gives, p = sigmoid(z) its Be
 codes sampled from them, T = g_v' g_t the critic of Eq. 5, D the classifier of Eq. 11.
 """
 
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,17 +16,16 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
-from pipeline.errors import CollapseError
 from pipeline.methods import _deep, _diagnosis, _partners
 from pipeline.methods._epochs import Training
 from pipeline.methods._views import explainable
 from pipeline.seeds import derive
 
-log = logging.getLogger(__name__)
 JSD_AT_CHANCE = -2 * math.log(2)  # the bound of Eq. 5 when the critic tells nothing apart
 INIT_LOGIT_STD = 3.0  # bits that start undecided are noise to the decoders
 MAX_GRADIENT_NORM = 1.0  # of the encoders: what a gap weight in force too early would exceed
 SAMPLE = 4096  # rows that statistics of a view are taken from
+HINT = "a smaller w_gap or another lr is needed"  # after a collapse
 
 
 @dataclass(eq=False, kw_only=True)
@@ -92,7 +90,8 @@ class CMIMH(_deep.TwoNetHasher):
         # I_intra counts in units of the error that so many bits can explain, mean over the views
         unit = fmean(explainable(view[:SAMPLE].cpu().numpy(), self.bits) for view in targets)
         nets = Networks(self, [view.shape[1] for view in x], generator).to(x1.device)
-        nets.spread_logits(some)
+        for encoder, view in zip(nets.encoder, some, strict=True):
+            _deep.spread_outputs(encoder, view, INIT_LOGIT_STD)  # bits balanced and decided
         optimizer = self._optimizer(nets, unit)
         steps = -(-len(kept) // self.batch_size)
         epochs = max(self.epochs, -(-self.min_steps // steps))
@@ -115,7 +114,7 @@ class CMIMH(_deep.TwoNetHasher):
         )
         nets.requires_grad_(False)
         self.critics_ = nets.critic
-        self.collapsed_ = self._collapse(_partners.fault(nets.means(some), self.history_))
+        self.collapsed_ = _partners.judge(nets.means(some), self.history_, self.on_collapse, HINT)
         return nets.encoder[0], nets.encoder[1]
 
     def objective(self, terms: dict[str, Tensor], unit: float, warm: float = 1.0) -> Tensor:
@@ -149,16 +148,14 @@ class CMIMH(_deep.TwoNetHasher):
             for target, means, decoder in zip(targets, p, nets.decoder, strict=True):
                 restored = decoder(signed(sample(means, generator)))
                 intra = intra + reconstruction_error(target, restored)
-        if self.w_inter and self.critic == "mean":
-            bound = jensen_shannon_bound(nets.critic, p, joint)
-        elif self.w_inter:
-            for _ in range(int(self.critic)):
-                b = [sample(means, generator) for means in p]
-                bound = bound + jensen_shannon_bound(nets.critic, b, joint) / int(self.critic)
+        if self.w_inter:
+            draws = 0 if self.critic == "mean" else self.critic
+            for b in [[sample(means, generator) for means in p] for _ in range(draws)] or [p]:
+                bound = bound + jensen_shannon_bound(nets.critic, b, joint) / max(draws, 1)
         if self.w_tc:
             for d, means in zip(nets.classifier, p, strict=True):
                 tc = tc + total_correlation(d, means)
-                classifier = classifier + classifier_loss(d, means.detach(), generator)
+                classifier = classifier + _deep.ratio_loss(d, signed(means.detach()), generator)
         return {
             "intra": intra,
             "bound": bound,
@@ -174,47 +171,28 @@ class CMIMH(_deep.TwoNetHasher):
 
         Decoders then descend on the squared error summed over features, critics on the bound.
         """
-        rates = [(nets.encoder, self.lr), (nets.classifier, self.lr_critic)]
-        rates.append((nets.critic, self.lr_critic / (self.w_inter or 1)))
+        groups = _deep.by_width(nets.encoder, self.lr, weight_decay=self.weight_decay)
+        groups += _deep.by_width(nets.classifier, self.lr_critic)
+        groups += _deep.by_width(nets.critic, self.lr_critic / (self.w_inter or 1))
         for decoder in nets.decoder:
             summed = decoder[-1].out_features * unit / (self.w_intra or 1)
-            rates.append((decoder, self.lr_decoder * summed))
-        decay = {nets.encoder: self.weight_decay}
-        groups = [
-            {"params": params, "lr": rate, "weight_decay": decay.get(net, 0.0)}
-            for net, base in rates
-            for rate, params in _deep.rates_by_width(net, base).items()
-        ]
+            groups += _deep.by_width(decoder, self.lr_decoder * summed)
         return torch.optim.SGD(groups, momentum=self.momentum, fused=True)
 
-    def _collapse(self, fault: str) -> str:
-        """'' where there is no fault, else a CollapseError or, where asked for, a warning."""
-        last = self.history_[-1]
-        found = fault and (
-            f"the codes of {self.bits} bits collapsed: {fault}; mean |p - 1/2| is "
-            f"{last['mean_abs']:.3f}, the bound {last['bound']:.3f} where {JSD_AT_CHANCE:.3f} is "
-            "chance; a smaller w_gap or another lr is needed"
-        )
-        if found and self.on_collapse == "raise":
-            raise CollapseError(found)
-        if found:
-            log.warning("%s", found)
-        return found
-
-    def _means(self, view: int, x: np.ndarray) -> Tensor:
+    def _means(self, net: nn.Module, x: np.ndarray) -> Tensor:
         """The Bernoulli means p (n, bits) of one view's features."""
-        net = (self.image_net_, self.text_net_)[view]
         return torch.sigmoid(torch.from_numpy(_deep.outputs(net, x, self.device_)))
 
     def diagnose(self, image: np.ndarray, text: np.ndarray) -> dict[str, np.ndarray]:
         """tc_* (nats), p_histogram_* (50 bins, shares), mean_abs, mi_bound, partners, collapsed."""
         generator = torch.Generator().manual_seed(derive(self.seed, "CMIMH", "diagnose"))
-        p = [self._means(0, image), self._means(1, text)]
-        found = _diagnosis.of_means(p, self.critic_hidden, generator)
+        p = [self._means(self.image_net_, image), self._means(self.text_net_, text)]
         some = [view[:SAMPLE].to(self.device_) for view in p]
-        found["mi_bound"] = float(jensen_shannon_bound(self.critics_, some))
-        found["partners"] = self.history_[-1]["partners"]
-        found["collapsed"] = bool(self.collapsed_)
+        found = _diagnosis.of_means(p, self.critic_hidden, generator) | {
+            "mi_bound": float(jensen_shannon_bound(self.critics_, some)),
+            "partners": self.history_[-1]["partners"],
+            "collapsed": bool(self.collapsed_),
+        }
         return {name: np.asarray(value, np.float64) for name, value in found.items()}
 
 
@@ -239,15 +217,6 @@ class Networks(nn.Module):
     def means(self, x: Sequence[Tensor]) -> list[Tensor]:
         """The Bernoulli means of both views."""
         return [torch.sigmoid(e(view)) for e, view in zip(self.encoder, x, strict=True)]
-
-    @torch.no_grad()
-    def spread_logits(self, x: Sequence[Tensor]) -> None:
-        """Shift and scale the encoders' last layers: on ``x`` bits are balanced and decided."""
-        for encoder, view in zip(self.encoder, x, strict=True):
-            z, last = encoder(view), encoder[-1]
-            scale = INIT_LOGIT_STD / z.std(dim=0).clamp_min(1e-6)
-            last.weight.mul_(scale[:, None])
-            last.bias.sub_(z.mean(dim=0)).mul_(scale)
 
 
 # The terms, on p, b or z (B, L) and x (B, d) of a mini-batch.
@@ -296,12 +265,6 @@ def total_correlation(d: nn.Module, p: Tensor) -> Tensor:
     """E[log D - log(1 - D)] (Eq. 11, 12), the mean of D's logit in nats; D does not feel it."""
     frozen = {name: parameter.detach() for name, parameter in d.named_parameters()}
     return functional_call(d, frozen, signed(p)).mean()
-
-
-def classifier_loss(d: nn.Module, p: Tensor, generator: torch.Generator) -> Tensor:
-    """D's logistic loss: p is of class 1, p with every bit permuted over the batch of class 0."""
-    product = _deep.permuted(p, generator)
-    return softplus(-d(signed(p))).mean() + softplus(d(signed(product))).mean()
 
 
 def imbalance(p: Tensor) -> Tensor:

@@ -40,14 +40,14 @@ class CVH(Hasher):
     ridge: float = 1e-4
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
-        pairs = cca(image, text, self.ridge)
-        rank = len(pairs.correlations)
+        found = cca(image, text, self.ridge)
+        rank = len(found.correlations)
         warn_if_short("CVH", self.bits, rank, "random directions of the canonical space")
-        chosen = directions(pairs, self.bits, np.random.default_rng(derive(self.seed, "cvh")))
-        self.correlations_ = pairs.correlations[: self.bits]
-        self.image_mean_, self.text_mean_ = pairs.image_mean, pairs.text_mean
-        self.image_weights_ = pairs.image_weights @ chosen
-        self.text_weights_ = pairs.text_weights @ chosen
+        chosen = directions(found, self.bits, np.random.default_rng(derive(self.seed, "cvh")))
+        self.correlations_ = found.correlations[: self.bits]
+        self.image_mean_, self.text_mean_ = found.image_mean, found.text_mean
+        self.image_weights_ = found.image_weights @ chosen
+        self.text_weights_ = found.text_weights @ chosen
 
     def _project_image(self, x: np.ndarray) -> np.ndarray:
         return (x - self.image_mean_) @ self.image_weights_

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from pipeline import __version__
-from pipeline.arrays import read_arrays, write_arrays
 from pipeline.errors import InputError, ModelError
-from pipeline.files import read_json, sha256, whole, write_text
 from pipeline.methods import create, parameters
 from pipeline.methods.base import Hasher, State
-from pipeline.store import libraries
+from pipeline.storage.arrays import read_arrays, write_arrays
+from pipeline.storage.files import atomic_write, read_json, sha256, write_text
+from pipeline.storage.store import libraries
 
 FORMAT = 1
 DESCRIPTION, HASHER = "model.json", "hasher.safetensors"
@@ -125,7 +125,7 @@ def _arrays(folder: Path, name: str, digest: str) -> dict[str, np.ndarray]:
 
 def _link(source: Path, target: Path) -> None:
     """A hard link, or a copy where there can be none."""
-    with whole(target) as part:
+    with atomic_write(target) as part:
         part.unlink()
         try:
             os.link(source, part)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.files import whole
+from pipeline.names import value_label
 from pipeline.results.record import write_record
 from pipeline.results.registry import MODALITIES, Measured, metric
-from pipeline.results.style import FAINT, Look, looks, quiet_axes
-from pipeline.results.tables import extra_columns, shown, write_csv
+from pipeline.results.style import FAINT, LineStyle, line_styles, quiet_axes
+from pipeline.results.tables import extra_columns, write_csv
 from pipeline.results.views import label
+from pipeline.storage.files import atomic_write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,7 @@ def write_figure(spec: Spec, path: Path | str) -> None:
     with quiet_axes():
         figure = draw(spec, data)
         for suffix, options in ((".svg", {"metadata": {"Date": None}}), (".png", {"dpi": 200})):
-            with whole(path.with_suffix(suffix)) as part:
+            with atomic_write(path.with_suffix(suffix)) as part:
                 figure.savefig(part, format=suffix[1:], bbox_inches="tight", **options)
     write_record(path, spec)
 
@@ -76,7 +77,7 @@ def draw(spec: Spec, data: "pd.DataFrame") -> "Figure":
     kind = _kind(spec)
     rows, columns = _panels(data)
     series = list(dict.fromkeys(data["series"][data["note"] == ""]))
-    styles = looks(series)
+    styles = line_styles(series)
     figure = Figure(figsize=(3.1 * len(columns) + 0.4, 2.5 * len(rows) + 0.5), layout="constrained")
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for (i, row), (j, column) in product(enumerate(rows), enumerate(columns)):
@@ -174,18 +175,21 @@ def _panel_of(cell: Mapping[str, Any], task: str) -> Point:
 
 def _name(spec: Spec, cell: Mapping[str, Any]) -> str:
     """What tells the cell's curve from the others in its panel."""
-    return ", ".join(shown(cell.get(key)) for key in _telling(spec)) or cell["method"]
+    return (
+        ", ".join(value_label(cell.get(key)) for key in _distinguishing_keys(spec))
+        or cell["method"]
+    )
 
 
-def _telling(spec: Spec) -> list[str]:
+def _distinguishing_keys(spec: Spec) -> list[str]:
     """The keys in which the cells of a panel differ."""
     keys = ("method", "bits", *extra_columns(spec))
-    return [key for key in keys if len({shown(cell.get(key)) for cell in spec["cells"]}) > 1]
+    return [key for key in keys if len({value_label(cell.get(key)) for cell in spec["cells"]}) > 1]
 
 
 def _legend_title(spec: Spec) -> str | None:
     """What the curves differ in, where their names alone do not say it."""
-    telling = _telling(spec)
+    telling = _distinguishing_keys(spec)
     own = spec["kind"] != "sweep" and len(telling) == 1 and telling[0] in extra_columns(spec)
     return telling[0].replace("_", " ") if own else None
 
@@ -199,7 +203,7 @@ def _panels(data: "pd.DataFrame") -> tuple[list[dict[str, str]], list[dict[str, 
     return (datasets, views) if len(datasets) == 1 else (views, datasets)
 
 
-def _panel(axes: "Axes", kind: Kind, data: "pd.DataFrame", styles: Mapping[str, Look]) -> None:
+def _panel(axes: "Axes", kind: Kind, data: "pd.DataFrame", styles: Mapping[str, LineStyle]) -> None:
     curves = data[data["note"] == ""]
     if curves.empty:
         reason = "\n".join(dict.fromkeys(data["note"]))
@@ -221,7 +225,7 @@ _CENTRED: dict[str, Any] = {
 }
 
 
-def _line(axes: "Axes", curve: "pd.DataFrame", name: str, look: Look, shift: float) -> None:
+def _line(axes: "Axes", curve: "pd.DataFrame", name: str, look: LineStyle, shift: float) -> None:
     points = curve.iloc[_enough(len(curve))]
     x, y, std = (points[key].to_numpy(float) for key in ("x", "y", "std"))
     axes.plot(
@@ -247,7 +251,7 @@ def _enough(count: int) -> np.ndarray:
     return np.unique(np.concatenate(spread).round().astype(int))
 
 
-def _steps(axes: "Axes", curve: "pd.DataFrame", name: str, look: Look, shift: float) -> None:
+def _steps(axes: "Axes", curve: "pd.DataFrame", name: str, look: LineStyle, shift: float) -> None:
     y, std = curve["y"].to_numpy(float), curve["std"].to_numpy(float)
     edges = np.append(curve["x"].to_numpy(float), 1.0)
     band: dict[str, Any] = {"color": look.color, "alpha": 0.18, "linewidth": 0, "fill": True}

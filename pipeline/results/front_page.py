@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from pipeline import store
 from pipeline.names import label
 from pipeline.results.gallery import Gallery, gallery
 from pipeline.results.report import environment, write_report
+from pipeline.storage import store
 
 _TITLE = "Unsupervised cross-modal hashing: CMIMH and what it compares with"
 

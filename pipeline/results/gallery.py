@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.features.captions import draw_captions
 from pipeline.features.decode import ImageFiles, decode
 from pipeline.seeds import derive
-from pipeline.store import TASKS, Codes, Pairs, Split
+from pipeline.storage.store import TASKS, Codes, Pairs, Split
 
 _VIEWS = {"i": "image", "t": "text"}
 _THUMBNAIL = 160  # pixels a side
@@ -48,7 +48,7 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Shown:
+class GalleryQuery:
     """A query of one task with its labels, and the rankings of both methods."""
 
     task: str
@@ -62,7 +62,7 @@ class Gallery:
     """The gallery of one data set; where there is nothing to show, ``note`` says why."""
 
     title: str
-    shown: Sequence[Shown] = ()
+    shown: Sequence[GalleryQuery] = ()
     note: str = ""
 
 
@@ -114,7 +114,7 @@ def _drawn(split: Split, count: int, seed: int) -> np.ndarray:
 
 def _shown(
     task: str, query: int, sides: "_Sides", both: Mapping[str, Codes], split: Split, top: int
-) -> Shown:
+) -> GalleryQuery:
     asking, answering = _VIEWS[task[0]], _VIEWS[task[2]]
     rankings = []
     for name, codes in both.items():
@@ -122,7 +122,7 @@ def _shown(
         found = split.database[nearest(getattr(codes, asking)[0][query], database, top)]
         items = [sides.item(answering, row, relevant_to=query) for row in found]
         rankings.append(Ranking(name, items))
-    return Shown(task, sides.item(asking, query), sides.labels(query), rankings)
+    return GalleryQuery(task, sides.item(asking, query), sides.labels(query), rankings)
 
 
 class _Sides:

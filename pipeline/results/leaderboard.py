@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.files import read_json, write_text
 from pipeline.methods import ORIGIN, available, origin
 from pipeline.names import label
 from pipeline.results import rankings
@@ -15,6 +14,7 @@ from pipeline.results.record import write_record
 from pipeline.results.report import templates
 from pipeline.results.tables import read_csv, write_csv
 from pipeline.results.views import View, view
+from pipeline.storage.files import read_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd

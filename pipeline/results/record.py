@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import sha256, write_text
+from pipeline.storage.files import sha256, write_text
 
 _ENDINGS = (".csv", ".md", ".tex", ".html", ".png", ".svg")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import store
 from pipeline.errors import InputError
+from pipeline.storage import store
 
 MODALITIES = ("image", "text")
 CROSS = ("i2t", "t2i")

@@ -13,12 +13,13 @@ from typing import Any
 import jinja2
 
 from pipeline.errors import InputError
-from pipeline.files import write_text
+from pipeline.names import value_label
 from pipeline.results import findings
 from pipeline.results.gallery import Gallery
 from pipeline.results.record import endings
-from pipeline.results.tables import read_csv, shown
+from pipeline.results.tables import read_csv
 from pipeline.results.views import label, view
+from pipeline.storage.files import write_text
 
 Spec = Mapping[str, Any]
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision", "transformers", "h5py",
@@ -80,7 +81,7 @@ def coverage(specs: Sequence[Spec]) -> list[dict[str, str]]:
     keys = ("dataset", "features", "split")
 
     def place(cell: Mapping[str, Any]) -> tuple[str, ...]:
-        return tuple(shown(cell.get(key)) for key in keys)
+        return tuple(value_label(cell.get(key)) for key in keys)
 
     records = []
     for place_of, members in groupby(sorted(cells, key=place), key=place):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 
 
-class Look(NamedTuple):
+class LineStyle(NamedTuple):
     """What a line is drawn with; ``width`` in points."""
 
     color: str
@@ -25,42 +25,42 @@ _BLUE, _VERMILION, _PURPLE, _GRAY = "#0072B2", "#D55E00", "#CC79A7", "#7f7f7f"
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 _METHODS = {
-    "CMIMH": Look(_VERMILION, "-", "o", 2.2),
-    "DJSRH": Look(_BLUE, "--", "s"),
-    "FSH": Look(_GREEN, "-.", "^"),
-    "ACQ": Look(_PURPLE, "-", "D"),
-    "CMFH": Look(_ORANGE, "--", "v"),
-    "PDH": Look(_SKY, "-.", "P"),
-    "CVH": Look(_GRAY, ":", "X"),
-    "UDCMH": Look(_GREEN, ":", "<"),
-    "MGAH": Look(_SKY, ":", ">"),
-    "UKD-SS": Look(_PURPLE, ":", "*"),
-    "CRE": Look(_BLUE, ":", "h"),
-    "LDR": Look(_BLACK, "--", "p"),
-    "RANDOM": Look(_BLACK, ":", "x", 1.0),
-    "i2t": Look(_VERMILION, "-", "o", 1.8),
-    "t2i": Look(_BLUE, "--", "s", 1.8),
-    "i2i": Look(_ORANGE, "-.", "^", 1.8),
-    "t2t": Look(_GREEN, ":", "D", 1.8),
+    "CMIMH": LineStyle(_VERMILION, "-", "o", 2.2),
+    "DJSRH": LineStyle(_BLUE, "--", "s"),
+    "FSH": LineStyle(_GREEN, "-.", "^"),
+    "ACQ": LineStyle(_PURPLE, "-", "D"),
+    "CMFH": LineStyle(_ORANGE, "--", "v"),
+    "PDH": LineStyle(_SKY, "-.", "P"),
+    "CVH": LineStyle(_GRAY, ":", "X"),
+    "UDCMH": LineStyle(_GREEN, ":", "<"),
+    "MGAH": LineStyle(_SKY, ":", ">"),
+    "UKD-SS": LineStyle(_PURPLE, ":", "*"),
+    "CRE": LineStyle(_BLUE, ":", "h"),
+    "LDR": LineStyle(_BLACK, "--", "p"),
+    "RANDOM": LineStyle(_BLACK, ":", "x", 1.0),
+    "i2t": LineStyle(_VERMILION, "-", "o", 1.8),
+    "t2i": LineStyle(_BLUE, "--", "s", 1.8),
+    "i2i": LineStyle(_ORANGE, "-.", "^", 1.8),
+    "t2t": LineStyle(_GREEN, ":", "D", 1.8),
 }
 _COLORS = (_VERMILION, _BLUE, _GREEN, _ORANGE, _PURPLE, _SKY, _BLACK)
 _MARKERS = "osD^vPX"
 
 
-def looks(names: Sequence[str]) -> dict[str, Look]:
+def line_styles(names: Sequence[str]) -> dict[str, LineStyle]:
     """The look of each name: a known one's own, else the next that is free, in the order given."""
     taken = {_METHODS[name][:3] for name in names if name in _METHODS}
     free = (look for look in _others() if look[:3] not in taken)
     return {name: _METHODS[name] if name in _METHODS else next(free) for name in names}
 
 
-def _others() -> Iterator[Look]:
+def _others() -> Iterator[LineStyle]:
     """Looks without end; colours change fastest."""
     number = 0
     while True:
         turn, place = divmod(number, len(_COLORS))
         marker = _MARKERS[(place + turn) % len(_MARKERS)]
-        yield Look(_COLORS[place], _DASHES[turn % len(_DASHES)], marker)
+        yield LineStyle(_COLORS[place], _DASHES[turn % len(_DASHES)], marker)
         number += 1
 
 

@@ -32,11 +32,12 @@ import numpy as np
 from scipy.special import stdtrit
 
 from pipeline.errors import InputError
-from pipeline.files import write_text
+from pipeline.names import value_label
 from pipeline.results import paper
 from pipeline.results.record import write_record
 from pipeline.results.registry import BOTH_VIEWS, Measured, metric
 from pipeline.results.significance import LEVEL, holm, paired_difference
+from pipeline.storage.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,15 +133,6 @@ def extra_columns(spec: Spec) -> list[str]:
     return list(dict.fromkeys(k for cell in spec["cells"] for k in cell if k not in usual))
 
 
-def shown(value: Any) -> str:
-    """A key as text: True is 'yes', 1.0 is '1', nothing is ''."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def competition(spec: Spec, table: "pd.DataFrame") -> list[str]:
     """The columns in which competitors differ; whatever agrees in all other keys is compared.
 
@@ -160,7 +152,7 @@ def _values(
     records, samples = [], []
     for cell, found in zip(spec["cells"], measured, strict=True):
         keys = {name: cell.get(name) for name in ("dataset", "features", "split", "method", "bits")}
-        keys |= {name: shown(cell.get(name)) for name in extra_columns(spec)}
+        keys |= {name: value_label(cell.get(name)) for name in extra_columns(spec)}
         for name, task in _asked(spec):
             values, sample, note = _read(cell, found, name, task)
             records.append(keys | {"task": task, "metric": name, "note": note} | values)
@@ -249,7 +241,7 @@ def _compared_with_paper(spec: Spec, means: "pd.DataFrame", names: Sequence[str]
 def _tested(spec: Spec, means: "pd.DataFrame", samples: Sequence[Sample | None]) -> "pd.DataFrame":
     """Rank every comparison; test all others against the reference, corrected over the table."""
     means = means.assign(rank=np.nan, **dict.fromkeys(EFFECT, np.nan))
-    reference = {name: shown(value) for name, value in spec["reference"].items()}
+    reference = {name: value_label(value) for name, value in spec["reference"].items()}
     is_reference = np.all([means[name] == value for name, value in reference.items()], axis=0)
     free = {"features", "split", *competition(spec, means)}
     held = [name for name in [*KEYS, *extra_columns(spec), "metric"] if name not in free]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.names import value_label
 from pipeline.results.registry import BOTH_VIEWS, metric
 from pipeline.results.significance import LEVEL
-from pipeline.results.tables import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -297,7 +297,7 @@ def _reference(spec: Mapping[str, Any], means: "pd.DataFrame") -> str:
     keys = dict(spec["reference"])
     if means["method"].nunique() < 2 and len(keys) > 1:
         del keys["method"]
-        return ", ".join(f"{name.replace('_', ' ')} {shown(v)}" for name, v in keys.items())
+        return ", ".join(f"{name.replace('_', ' ')} {value_label(v)}" for name, v in keys.items())
     return keys["method"]
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.files import whole
-from pipeline.recognise import aside
 from pipeline.search.index import Hit, Index, Item
+from pipeline.storage.files import atomic_write
+from pipeline.storage.recognise import aside
 
 _GROUP = 1 << 16  # items a row group
 
@@ -52,7 +52,7 @@ def write_parquet(index: Index, path: Path) -> int:
         writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
         waiting.clear()
 
-    with whole(path) as part, pq.ParquetWriter(part, schema) as writer:
+    with atomic_write(path) as part, pq.ParquetWriter(part, schema) as writer:
         for row in index.items():
             waiting.append(row)
             total += 1

@@ -19,16 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import store
 from pipeline.errors import InputError
 from pipeline.features.captions import draw_captions
 from pipeline.features.decode import read_file
 from pipeline.features.kinds import can_reopen
-from pipeline.files import sha256, umask
 from pipeline.models.folder import DESCRIPTION
 from pipeline.models.model import Model, load
-from pipeline.recognise import aside
 from pipeline.search.ranking import Codes
+from pipeline.storage import store
+from pipeline.storage.files import sha256, umask
+from pipeline.storage.recognise import aside
 
 FORMAT = 1
 _FILE, _MODEL = "items.sqlite", "model"

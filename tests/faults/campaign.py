@@ -135,7 +135,7 @@ SERVED = '''"""Pairs that are downloaded from this machine."""
 import os
 
 from pipeline.datasets import folder
-from pipeline.download import Remote
+from pipeline.storage.download import Remote
 
 FILES = tuple(Remote(*row) for row in {remotes})
 FILES = tuple(Remote(r.name, (f"{{os.environ['SERVED']}}/{{r.name}}",), r.size, r.digest)
@@ -252,7 +252,7 @@ class Run:
             "SERVED": self.address,
         }
         # Kills are for the run itself and its jobs; `resume` calls it with the same arguments.
-        module = "pipeline.resume" if resume else "snakemake"
+        module = "pipeline.runs.resume" if resume else "snakemake"
         with (self.folder / "said").open("a") as said:
             print(f"--- {module}, {len(waiting)} kills waiting", file=said, flush=True)
             done = subprocess.run(

@@ -30,12 +30,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline import cli, console, store
+from pipeline.cli import console, stages
 from pipeline.features.encode import write_features
 from pipeline.methods import create
 from pipeline.models.folder import Made, write_model
 from pipeline.search.index import Index
-from pipeline.store import Pairs, Provenance, Split
+from pipeline.storage import store
+from pipeline.storage.store import Pairs, Provenance, Split
 
 N = 24
 WORDS = ("red", "green", "blue", "dark")
@@ -81,7 +82,7 @@ NETWORKS = '{"hidden": 16, "critic_hidden": 16, "min_steps": 120, "on_collapse":
 
 def drawn(kind: str) -> Command:
     words = ("draw", kind, "--folder", "{}/raw", "--options", SMALL)
-    return Command(f"draw {kind}", cli.main, words)
+    return Command(f"draw {kind}", stages.main, words)
 
 
 COMMANDS = (
@@ -92,10 +93,10 @@ COMMANDS = (
     Command("encode", console.main, ENCODE),
     drawn("mirflickr25k"),
     drawn("coco2017"),
-    Command("train cvh", cli.main, ("train", "cvh", "--bits", "4", *TRAINED)),
+    Command("train cvh", stages.main, ("train", "cvh", "--bits", "4", *TRAINED)),
     Command(
         "train cmimh",
-        cli.main,
+        stages.main,
         ("train", "cmimh", "--bits", "8", "--params", NETWORKS, "--device", "cpu", *TRAINED),
     ),
 )

@@ -27,18 +27,19 @@ import h5py
 import numpy as np
 import scipy.io
 
-from pipeline import datasets, load, store
-from pipeline.arrays import read_arrays
+from pipeline import datasets, load
 from pipeline.datasets import _probe
 from pipeline.datasets._split_files import read_split, write_table
 from pipeline.errors import InputError
-from pipeline.files import read_json
 from pipeline.methods import create
 from pipeline.models.folder import Made, write_model
 from pipeline.search.clickhouse import search, write_parquet
 from pipeline.search.index import Index, Item
 from pipeline.search.index import create as create_index
-from pipeline.store import Codes, Pairs, Provenance, Split
+from pipeline.storage import store
+from pipeline.storage.arrays import read_arrays
+from pipeline.storage.files import read_json
+from pipeline.storage.store import Codes, Pairs, Provenance, Split
 
 SECONDS = 20  # of processor time for one reading, which takes milliseconds
 N, BITS = 40, 16

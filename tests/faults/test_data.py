@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import cli, datasets, store
+from pipeline import datasets
+from pipeline.cli import stages
 from pipeline.datasets import _members
 from pipeline.errors import CollapseError, InputError
 from pipeline.evaluation import evaluate
 from pipeline.features.kinds import backbone
 from pipeline.methods import available, create
-from pipeline.store import Codes, Provenance, Split
+from pipeline.storage import store
+from pipeline.storage.store import Codes, Provenance, Split
 
 MADE = Provenance("test")
 TINY = {
@@ -104,7 +106,7 @@ def setting(tmp_path, split, n=30, labels=None, codes=None):
     given = zip(("--codes", "--splits", "--pairs"), (tmp_path / f"{n}.h5" for n in names),
                 strict=True)  # fmt: skip
     flat = [str(word) for pair in given for word in pair]
-    return cli.main(["evaluate", *flat, "--map-at", "50", "--out", str(tmp_path / "m.h5")])
+    return stages.main(["evaluate", *flat, "--map-at", "50", "--out", str(tmp_path / "m.h5")])
 
 
 ROWS = np.arange(30)

@@ -14,8 +14,7 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from pipeline import datasets, load, sealed, store
-from pipeline.arrays import read_arrays, write_arrays
+from pipeline import datasets, load
 from pipeline.datasets import _probe
 from pipeline.datasets._split_files import read_split
 from pipeline.errors import InputError, brief
@@ -24,7 +23,9 @@ from pipeline.models.folder import Made, write_model
 from pipeline.search.clickhouse import search, write_parquet
 from pipeline.search.index import Index, Item
 from pipeline.search.index import create as create_index
-from pipeline.store import Pairs, Provenance
+from pipeline.storage import sealed, store
+from pipeline.storage.arrays import read_arrays, write_arrays
+from pipeline.storage.store import Pairs, Provenance
 
 N = 12
 
@@ -349,7 +350,7 @@ def with_arrays(write):
     """The arrays replaced, and their digest put right: what somebody does who means it."""
 
     def change(folder: Path):
-        from pipeline.files import sha256
+        from pipeline.storage.files import sha256
 
         path = folder / "hasher.safetensors"
         arrays = read_arrays(path)

@@ -57,7 +57,8 @@ def test_a_second_run_in_the_folder_is_refused_and_the_first_ends_well(tmp_path,
     while not list(tmp_path.glob(".snakemake/locks/*")) and time.monotonic() < until:
         time.sleep(0.05)
     second, resumed = (
-        start(tmp_path, overlay(tmp_path), module) for module in ("snakemake", "pipeline.resume")
+        start(tmp_path, overlay(tmp_path), module)
+        for module in ("snakemake", "pipeline.runs.resume")
     )
     said = second.communicate()[0]
     assert second.returncode != 0 and "cannot be locked" in said

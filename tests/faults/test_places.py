@@ -14,13 +14,15 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline import cli, errors, sealed, store, transfer
+from pipeline import errors
+from pipeline.cli import stages
 from pipeline.errors import InputError
 from pipeline.features import decode, images
 from pipeline.features.encode import write_features
-from pipeline.files import write_text
 from pipeline.methods import create
-from pipeline.store import Pairs, Provenance
+from pipeline.storage import sealed, store, transfer
+from pipeline.storage.files import write_text
+from pipeline.storage.store import Pairs, Provenance
 
 N = 400
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
@@ -55,14 +57,14 @@ def mine(tmp_path):
 
 def pairs(raw, out, *more):
     options = ("--options", '{"file": "mine.npz"}')
-    return cli.main(
+    return stages.main(
         list(map(str, ["pairs", "features", "--raw", raw, *options, "--out", out, *more]))
     )
 
 
 def encode(folder, out, *more):
     arguments = ["encode", "image", "--pairs", folder / "pairs.h5", "--options", '{"kind":"given"}']
-    return cli.main(list(map(str, [*arguments, "--out", out, *more])))
+    return stages.main(list(map(str, [*arguments, "--out", out, *more])))
 
 
 def sentence(capsys):
@@ -132,14 +134,14 @@ def test_what_the_system_says_under_hdf5_is_one_sentence(tmp_path, monkeypatch, 
 def test_a_file_size_limit_under_hdf5_is_one_sentence(mine):
     """The system's own limit, which ends a process by a signal unless it is ignored."""
     code = (
-        "import resource, sys; from pipeline import cli\n"
+        "import resource, sys; from pipeline.cli import stages\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))\n"
-        "sys.exit(cli.main(sys.argv[1:]))"
+        "sys.exit(stages.main(sys.argv[1:]))"
     )
     arguments = ["encode", "image", "--pairs", mine / "pairs.h5", "--options", '{"kind":"given"}']
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments, "--out", mine / "image.h5"],
-        capture_output=True, text=True, cwd=Path(cli.__file__).parents[1],
+        capture_output=True, text=True, cwd=Path(stages.__file__).parents[2],
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (2, f"error: {mine}/image.h5: File too large\n")
     assert not (mine / "image.h5").exists() and not list(mine.glob(".image*"))
@@ -280,7 +282,7 @@ def test_a_clock_that_is_wrong_does_not_make_a_download_wait_for_days(monkeypatc
     wrong = time.time() + hours * 3600
     monkeypatch.setattr("time.time", lambda: wrong)
     waits = transfer._retry_after(said)
-    assert waits == 0 if hours > 0 else waits > transfer.Patience().longest
+    assert waits == 0 if hours > 0 else waits > transfer.RetryPolicy().longest
 
 
 def test_signals_that_interrupt_every_call_change_no_byte(mine):
@@ -330,7 +332,7 @@ def test_unwritable_caches_of_libraries_do_not_matter(mine, tiny_disk):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         env=os.environ | dict.fromkeys(variables, str(tiny_disk)),
-        cwd=Path(cli.__file__).parents[1], capture_output=True, text=True,
+        cwd=Path(stages.__file__).parents[2], capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
@@ -342,16 +344,16 @@ def test_unwritable_caches_of_libraries_do_not_matter(mine, tiny_disk):
 def test_too_many_open_files_is_one_sentence(mine, limit):
     """With so few handles a stage either manages or says so."""
     code = (
-        "import resource, sys; from pipeline import cli, store, datasets\n"
+        "import resource, sys; from pipeline.cli import stages\n"
         "import pipeline.features.kinds.given, pipeline.datasets.features\n"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))\n"
         "spare = [open('/dev/null') for _ in range(2)]\n"
-        "sys.exit(cli.main(sys.argv[1:]))"
+        "sys.exit(stages.main(sys.argv[1:]))"
     )
     arguments = ["encode", "image", "--pairs", mine / "pairs.h5", "--options", '{"kind":"given"}']
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments, "--out", mine / f"image{limit}.h5"],
-        capture_output=True, text=True, cwd=Path(cli.__file__).parents[1],
+        capture_output=True, text=True, cwd=Path(stages.__file__).parents[2],
     )  # fmt: skip
     assert done.returncode in (0, 2), done.stderr
     if done.returncode:
@@ -409,5 +411,5 @@ def test_an_hdf5_file_of_another_version_is_named(mine, capsys):
 
 def test_options_that_are_no_json_are_refused_by_the_command_line(mine, capsys):
     with pytest.raises(SystemExit):
-        cli.main(["pairs", "features", "--raw", str(mine), "--options", "{", "--out", "x"])
+        stages.main(["pairs", "features", "--raw", str(mine), "--options", "{", "--out", "x"])
     assert "argument --options: invalid" in capsys.readouterr().err

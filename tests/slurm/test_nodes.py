@@ -167,7 +167,7 @@ def test_a_submitter_that_died_waits_for_its_jobs_before_it_goes_on(
     number = waited(faults, "train.stall")
     first.kill()
     first.communicate()
-    second = start("-m", "pipeline.resume")
+    second = start("-m", "pipeline.runs.resume")
     with meanwhile(lambda: (time.sleep(20), subprocess.run(["scancel", number]))):
         said = second.communicate()[0]
     assert second.returncode == 0, said

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline import store
+from pipeline.storage import store
 
 TASKS = ("i2t", "t2i", "i2i", "t2t")
 VARIANTS = (

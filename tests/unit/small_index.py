@@ -9,7 +9,7 @@ from pipeline.features.encode import write_features
 from pipeline.methods import create
 from pipeline.models.folder import Made, write_model
 from pipeline.search.index import Item
-from pipeline.store import Pairs, Provenance, open_features
+from pipeline.storage.store import Pairs, Provenance, open_features
 
 WORDS = ["red", "green", "blue", "dark"]
 CAPTIONS = [f"a {WORDS[n % 4]} picture" for n in range(40)]

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import cli
+from pipeline.cli import stages
 
 
 def fails(capsys, *argv):
-    status = cli.main(list(map(str, argv)))
+    status = stages.main(list(map(str, argv)))
     return status, capsys.readouterr().err
 
 
@@ -70,7 +70,7 @@ def test_a_spec_that_is_no_json_is_named(tmp_path, capsys):
 
 def test_what_is_said_is_kept_in_the_log(tmp_path):
     log = tmp_path / "logs" / "deep.log"
-    cli.main(
+    stages.main(
         ["pairs", "mars", "--raw", str(tmp_path), "--out", str(tmp_path / "p"), "--log", str(log)]
     )
     assert "unknown kind of data set 'mars'" in log.read_text()
@@ -79,7 +79,7 @@ def test_what_is_said_is_kept_in_the_log(tmp_path):
 @pytest.mark.parametrize("stage", ["pairs", "encode", "split", "pca", "train", "evaluate"])
 def test_every_stage_explains_itself(stage, capsys):
     with pytest.raises(SystemExit) as ended:
-        cli.main([stage, "--help"])
+        stages.main([stage, "--help"])
     assert ended.value.code == 0
     assert "--out" in capsys.readouterr().out
 
@@ -106,7 +106,7 @@ def test_stages_that_need_no_torch_do_not_import_it(tmp_path):
     )
     stages = [shlex.split(line) for line in STAGES.strip().splitlines()]
     code = (
-        "import json, sys; from pipeline.cli import main;"
+        "import json, sys; from pipeline.cli.stages import main;"
         "assert not any(map(main, json.loads(sys.argv[1]))); sys.exit('torch' in sys.modules)"
     )
     command = [sys.executable, "-c", code, json.dumps(stages)]
@@ -116,4 +116,4 @@ def test_stages_that_need_no_torch_do_not_import_it(tmp_path):
 
 def package_path():
     """The environment in which our package is found from any folder."""
-    return {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    return {**os.environ, "PYTHONPATH": str(Path(stages.__file__).parents[2])}

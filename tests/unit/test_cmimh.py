@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from pipeline.errors import CollapseError
-from pipeline.methods import _epochs, _partners, cmimh, create
+from pipeline.methods import _deep, _epochs, _partners, cmimh, create
 from pipeline.methods._views import explainable
 from pipeline.methods.cmimh import CMIMH, Networks
 
@@ -304,8 +304,8 @@ def test_weights_of_the_encoders_alone_decay():
 def test_logits_start_balanced_and_decided_whatever_the_features():
     nets = Networks(CMIMH(4, 0, **SMALL), (7, 5), draws()).double()
     x = [100 * numbers(200, 7) + 5, 0.001 * numbers(200, 5, seed=1)]
-    nets.spread_logits(x)
     for encoder, view in zip(nets.encoder, x, strict=True):
+        _deep.spread_outputs(encoder, view, cmimh.INIT_LOGIT_STD)
         z = encoder(view)
         torch.testing.assert_close(z.mean(dim=0), torch.zeros(4).double(), atol=1e-4, rtol=0)
         torch.testing.assert_close(z.std(dim=0), torch.full((4,), cmimh.INIT_LOGIT_STD).double())

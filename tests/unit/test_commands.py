@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import cli, console
+from pipeline.cli import console, stages
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md",
@@ -117,7 +117,7 @@ def test_every_make_target_exists():
 
 @pytest.mark.parametrize("program", ["cmimh", "python -m pipeline "])
 def test_arguments_of_our_programs_are_accepted(program, capsys):
-    parse = (console if program == "cmimh" else cli).parser().parse_args
+    parse = (console if program == "cmimh" else stages).parser().parse_args
     given = [(page, command) for page, command in ALL if command.startswith(program)]
     assert given
     for page, command in given:
@@ -130,7 +130,7 @@ def test_arguments_of_our_programs_are_accepted(program, capsys):
 
 def test_modules_that_are_run_exist():
     modules = {m[1] for _, c in ALL if (m := re.match(r"python -m ([\w.]+)", c))}
-    assert {"benchmarks.paper_run", "pipeline.resume"} <= modules
+    assert {"benchmarks.paper_run", "pipeline.runs.resume"} <= modules
     assert [m for m in modules if importlib.util.find_spec(m) is None] == []
 
 

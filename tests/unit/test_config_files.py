@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.config_files import check_keys, own_experiments
 from pipeline.errors import InputError
+from pipeline.runs.config_files import check_keys, own_experiments
 
 TWICE = {
     "top": ("a: 1\nb: 2\na: 3\n", "a is given twice, in line 1 and line 3"),

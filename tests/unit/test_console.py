@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from small_index import CAPTIONS, items_of, picture
 
-from pipeline.attempt import Wish, overlay_of
-from pipeline.console import main
+from pipeline.cli.attempt import Wish, overlay_of
+from pipeline.cli.console import main
 from pipeline.datasets import load
 from pipeline.features.captions import draw_captions
 from pipeline.search.clickhouse import search, statement, write_parquet
@@ -145,9 +145,9 @@ def test_what_cannot_be_done_is_one_sentence(case, filled, tmp_path, capsys):
 
 def test_pairs_are_indexed_by_the_codes_beside_their_model(filled, tmp_path):
     """As the demo does; of another training's codes nothing is taken."""
-    from pipeline import store
     from pipeline.errors import InputError
     from pipeline.search.index import add_pairs
+    from pipeline.storage import store
 
     cell = tmp_path / "cell" / "models" / "0"
     cell.parent.mkdir(parents=True)
@@ -170,8 +170,8 @@ def test_pairs_are_indexed_by_the_codes_beside_their_model(filled, tmp_path):
 
 def test_pairs_that_have_codes_are_not_encoded_again(filled, photographs, tmp_path, monkeypatch):
     """As `cmimh try` does; the pair whose picture could not be read is not there."""
-    from pipeline import store
     from pipeline.search.index import add_pairs
+    from pipeline.storage import store
 
     cell = tmp_path / "cell" / "models" / "0"
     cell.parent.mkdir(parents=True)

@@ -12,7 +12,7 @@ from PIL import Image
 from pipeline.errors import InputError
 from pipeline.results.curves import KINDS, curve_data, write_figure
 from pipeline.results.registry import Measured
-from pipeline.results.style import looks
+from pipeline.results.style import line_styles
 
 MISSING = {"dataset": "nuswide", "features": "f", "split": "paper", "method": "CVH", "bits": 32,
            "missing": "its images are not here"}  # fmt: skip
@@ -104,10 +104,12 @@ def test_an_unknown_kind_is_refused(tmp_path):
 
 
 def test_a_method_looks_the_same_whatever_stands_beside_it():
-    assert looks(["CVH", "CMIMH"])["CMIMH"] == looks(["CMIMH", "mine", "DJSRH"])["CMIMH"]
+    assert (
+        line_styles(["CVH", "CMIMH"])["CMIMH"] == line_styles(["CMIMH", "mine", "DJSRH"])["CMIMH"]
+    )
 
 
 def test_no_two_curves_of_a_figure_look_the_same():
     names = ["CVH", "PDH", "CMFH", "ACQ", "FSH", "DJSRH", "CMIMH", "RANDOM", *"abcdefghijkl"]
-    chosen = looks(names).values()
+    chosen = line_styles(names).values()
     assert len({(look.color, look.dash, look.marker) for look in chosen}) == len(names)

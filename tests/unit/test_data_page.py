@@ -12,10 +12,12 @@ import scipy.sparse
 import yaml
 from test_nuswide import make as make_nuswide
 
-from pipeline import datasets, plan, store
+from pipeline import datasets
 from pipeline.datasets._split_files import read_split, write_table
 from pipeline.errors import InputError
+from pipeline.runs import plan
 from pipeline.splits import draw
+from pipeline.storage import store
 
 N = 40
 rng = np.random.default_rng(0)

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from hostile_server import STALL, self_signed, serve
 
-from pipeline.download import DIGESTS, Remote, fetch
 from pipeline.errors import InputError
-from pipeline.transfer import Patience
+from pipeline.storage.download import DIGESTS, Remote, fetch
+from pipeline.storage.transfer import RetryPolicy
 
-HASTY = Patience(connect=0.5, stall=0.3, attempts=4, backoff=0.01, longest=2)
+HASTY = RetryPolicy(connect=0.5, stall=0.3, attempts=4, backoff=0.01, longest=2)
 CONTENT = np.random.default_rng(0).bytes(300_000)
 MD5 = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
 
@@ -37,7 +37,7 @@ def remote(server, *behaviours, **changes):
 
 
 def get(file, folder):
-    return fetch(file, folder, patience=HASTY)
+    return fetch(file, folder, retry=HASTY)
 
 
 def sentence_of(file, folder):
@@ -102,7 +102,7 @@ def test_a_drop_is_resumed_not_restarted(server, tmp_path):
 
 def test_a_drop_is_resumed_in_a_later_run(server, tmp_path):
     with pytest.raises(InputError):
-        fetch(remote(server, "drop"), tmp_path, patience=replace(HASTY, attempts=0))
+        fetch(remote(server, "drop"), tmp_path, retry=replace(HASTY, attempts=0))
     assert not (tmp_path / "a.bin").exists()
     assert get(remote(server, "good"), tmp_path).read_bytes() == CONTENT
     (resumed,) = {asked for name, asked in server.requests if name == "good"}

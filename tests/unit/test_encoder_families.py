@@ -14,13 +14,13 @@ import transformers as tf
 import yaml
 from PIL import Image
 
-from pipeline import plan
 from pipeline.errors import InputError
 from pipeline.features import _hub, kinds
 from pipeline.features.encode import reopen, write_features
 from pipeline.features.kinds import available, transformer
 from pipeline.methods import create
-from pipeline.store import Pairs, Provenance, open_features
+from pipeline.runs import plan
+from pipeline.storage.store import Pairs, Provenance, open_features
 
 WORDS = ["night", "sea", "dog", "tree"]
 SMALL = {
@@ -362,7 +362,7 @@ def test_clip_goes_from_pictures_captions_and_tags_to_a_table_an_index_and_a_sea
 ):
     from small_index import CAPTIONS
 
-    from pipeline.console import main
+    from pipeline.cli.console import main
 
     folder = tmp_path / "data"
     shutil.copytree(photographs, folder)
@@ -404,7 +404,7 @@ def test_clip_goes_from_pictures_captions_and_tags_to_a_table_an_index_and_a_sea
 def test_adding_a_kind_of_encoder_is_adding_a_file(pairs, tmp_path, monkeypatch):
     (tmp_path / "lengths.py").write_text(
         "import numpy as np\n"
-        "from pipeline.store import feature_writer\n\n"
+        "from pipeline.storage.store import feature_writer\n\n"
         "def write(pairs, *, path, provenance, scale=1.0):\n"
         "    x = scale * np.array([[len(c[0])] for c in pairs.captions], np.float32)\n"
         "    with feature_writer(path, x.shape, provenance) as writer:\n"

@@ -6,8 +6,9 @@ import faiss
 import numpy as np
 import pytest
 
-from pipeline import cli, export, store
+from pipeline.cli import stages
 from pipeline.errors import InputError
+from pipeline.storage import export, store
 
 MADE = store.Provenance("test")
 
@@ -29,7 +30,7 @@ def distances(query, database):
 def test_an_exported_index_has_the_neighbours_of_the_evaluation(codes, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "_BLOCK", 128)
     files = ["--codes", str(tmp_path / "codes.h5"), "--out", str(tmp_path / "text.faiss")]
-    assert cli.main(["export", *files, "--view", "text", "--seed", "7"]) == 0
+    assert stages.main(["export", *files, "--view", "text", "--seed", "7"]) == 0
     index = faiss.read_index_binary(str(tmp_path / "text.faiss"))
     query = codes.image[1, :20]
     found, items = index.search(np.packbits(query, axis=1), 10)

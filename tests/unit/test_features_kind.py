@@ -6,9 +6,10 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from pipeline import datasets, store
+from pipeline import datasets
 from pipeline.errors import InputError
 from pipeline.features.kinds.given import write as write_given_features
+from pipeline.storage import store
 
 N = 20
 

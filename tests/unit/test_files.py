@@ -4,12 +4,12 @@ import hashlib
 
 import pytest
 
-from pipeline.files import sha256, whole, write_text
+from pipeline.storage.files import atomic_write, sha256, write_text
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path):
     path = tmp_path / "deep" / "file.txt"
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text("new")
         assert not path.exists()
     assert path.read_text() == "new"
@@ -18,7 +18,7 @@ def test_a_file_appears_when_the_block_ends(tmp_path):
 def test_a_failure_keeps_what_was_there_and_leaves_nothing_behind(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), whole(path) as part:
+    with pytest.raises(RuntimeError), atomic_write(path) as part:
         part.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import datasets, store
+from pipeline import datasets
 from pipeline.errors import InputError
+from pipeline.storage import store
 
 HEADER = "id,image,text,labels,tags,split\n"
 CSV = HEADER + 'a,x/1.jpg,"A dog, barking.",dog;animal,pet,query\nb,z.zip/2.jpg,Sky,,,database\n'

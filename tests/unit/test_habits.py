@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.habits import Data, Epochs, training_rows, without_rest
 from pipeline.methods import create
-from pipeline.store import Split
+from pipeline.storage.store import Split
 
 
 def made_data(n=80, queries=20):

@@ -30,7 +30,7 @@ from pipeline.errors import InputError
 from pipeline.features import decode, images
 from pipeline.features.encode import write_features
 from pipeline.features.kinds import backbone
-from pipeline.store import Pairs, Provenance, open_features
+from pipeline.storage.store import Pairs, Provenance, open_features
 
 MADE = Provenance("test")
 SQUEEZENET = {"backbone": "squeezenet1_1", "weights": "untrained", "device": "cpu"}

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import store
 from pipeline.errors import InputError
 from pipeline.evaluation.instance import (
     Nearest,
@@ -19,7 +18,8 @@ from pipeline.evaluation.instance import (
 )
 from pipeline.evaluation.tasks import evaluate_files, evaluate_tasks
 from pipeline.results.registry import Measured, metric
-from pipeline.store import Codes, Provenance, Split
+from pipeline.storage import store
+from pipeline.storage.store import Codes, Provenance, Split
 
 TASKS = ("i2t", "t2i")
 

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from pipeline import datasets, store
+from pipeline import datasets
 from pipeline.errors import InputError
 from pipeline.splits import draw
+from pipeline.storage import store
 
 SPLITS = ["train", "restval", "val", "test", "test"]
 

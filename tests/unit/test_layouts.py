@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import datasets, store
+from pipeline import datasets
 from pipeline.errors import InputError
 from pipeline.evaluation import evaluate
 from pipeline.features.kinds.given import write as write_given_features
+from pipeline.storage import store
 
 N, QUERIES = 24, 6
 rng = np.random.default_rng(3)

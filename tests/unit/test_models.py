@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline import load
-from pipeline.arrays import read_arrays, write_arrays
 from pipeline.errors import InputError, ModelError
 from pipeline.methods import available, create, parameters
 from pipeline.models.folder import Made, write_model
+from pipeline.storage.arrays import read_arrays, write_arrays
 
 TINY = {"epochs": 2, "batch_size": 32, "hidden": 16, "critic_hidden": 16, "min_steps": 1,
         "rounds": 1, "iterations": 5, "on_collapse": "warn"}  # fmt: skip

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.progress import Watch, reason, watch
+from pipeline.runs.progress import Watch, reason, watch
 
 
 class Run:

@@ -5,8 +5,9 @@ import re
 import pytest
 import yaml
 
-from pipeline import datasets, plan
-from pipeline.config_files import completed
+from pipeline import datasets
+from pipeline.runs import plan
+from pipeline.runs.config_files import completed
 
 TOPS = ("pipeline/", "tests/", "docs/", "benchmarks/", "envs/", "workflow/", "overlays/", "config/")
 

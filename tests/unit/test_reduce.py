@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from pipeline import cli
+from pipeline.cli import stages
 from pipeline.errors import InputError
 from pipeline.features import reduce
-from pipeline.store import Provenance, Split, feature_writer, open_features, write_splits
+from pipeline.storage.store import Provenance, Split, feature_writer, open_features, write_splits
 
 MADE = Provenance("test")
 
@@ -127,7 +127,7 @@ def test_the_stage_computes_on_the_device_it_is_told(tmp_path, capsys, monkeypat
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     files = [f"--{n}={tmp_path / f}" for n, f in (("features", "x.h5"), ("splits", "s.h5"))]
     stage = ["pca", *files, f"--out={tmp_path / 'q.h5'}", "--components=3"]
-    assert cli.main([*stage, "--device=cuda"]) == 2
+    assert stages.main([*stage, "--device=cuda"]) == 2
     assert "device is 'cuda' but torch sees no GPU here" in capsys.readouterr().err
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)  # which `auto` would try
-    assert cli.main([*stage, "--device=cpu"]) == 0
+    assert stages.main([*stage, "--device=cpu"]) == 0

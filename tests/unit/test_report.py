@@ -21,7 +21,7 @@ from pipeline.results.gallery import gallery, nearest
 from pipeline.results.report import coverage, environment, write_report
 from pipeline.results.tables import long_table, write_table
 from pipeline.sources import uses
-from pipeline.store import Codes, Pairs, Split
+from pipeline.storage.store import Codes, Pairs, Split
 
 HOSTILE = "<script>alert('x')</script> & \"<img src=http://evil.example/x.png onerror=a>"
 CAPTIONS = {"kind": "transformer", "caption_seed": 0}

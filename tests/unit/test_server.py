@@ -32,7 +32,7 @@ class Running:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.console", "serve", *map(str, folders),
+            [sys.executable, "-m", "pipeline.cli.console", "serve", *map(str, folders),
              "--port", str(self.port), "--device", "cpu", *arguments],
             cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -201,7 +201,7 @@ def test_a_slow_upload_is_ended_while_others_are_served(server, client):
 
 def test_a_token_is_asked_for_where_others_can_reach(root, filled):
     refused = subprocess.run(
-        [sys.executable, "-m", "pipeline.console", "serve", filled.folder, "--host", "0.0.0.0"],
+        [sys.executable, "-m", "pipeline.cli.console", "serve", filled.folder, "--host", "0.0.0.0"],
         cwd=root, capture_output=True, text=True,
     )  # fmt: skip
     assert refused.returncode == 2 and "give a --token with it" in refused.stderr

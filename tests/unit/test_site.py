@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline import store
-from pipeline.store import Codes, Pairs, Provenance, Split
+from pipeline.storage import store
+from pipeline.storage.store import Codes, Pairs, Provenance, Split
 
 
 @pytest.fixture(scope="module")

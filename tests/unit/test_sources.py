@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli, plan
+from pipeline.cli import stages
+from pipeline.runs import plan
 from pipeline.sources import sources, uses
 
 
@@ -44,7 +45,7 @@ def test_what_a_stage_runs_is_an_input_of_its_rule(root, stage):
     rules = re.split(r"^ *rule\b", "\n".join(texts), flags=re.MULTILINE)
     (rule,) = [text for text in rules if f"python -m pipeline {stage} " in text]
     listed = re.findall(r'"(pipeline[\w.]*)"', rule[: rule.index("output:")])
-    handler = ast.parse(inspect.getsource(getattr(cli, f"_{stage}")))
+    handler = ast.parse(inspect.getsource(getattr(stages, f"_{stage}")))
     called = [
         name
         for node in ast.walk(handler)
@@ -52,4 +53,4 @@ def test_what_a_stage_runs_is_an_input_of_its_rule(root, stage):
         for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
     ]
     assert called and set(sources(*called)) <= set(sources(*listed))
-    assert not {cli.__file__, plan.__file__} & set(sources(*listed))
+    assert not {stages.__file__, plan.__file__} & set(sources(*listed))

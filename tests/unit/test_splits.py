@@ -10,11 +10,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import plan, store
 from pipeline.datasets._split_files import read_split
 from pipeline.errors import InputError
+from pipeline.runs import plan
 from pipeline.splits import draw, write_splits
-from pipeline.store import Pairs
+from pipeline.storage import store
+from pipeline.storage.store import Pairs
 
 ALL = np.ones(200, bool)
 

@@ -4,10 +4,11 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline import __version__, store
+from pipeline import __version__
 from pipeline.errors import InputError
-from pipeline.files import sha256
-from pipeline.store import Codes, Pairs, Provenance, Split
+from pipeline.storage import store
+from pipeline.storage.files import sha256
+from pipeline.storage.store import Codes, Pairs, Provenance, Split
 
 MADE = Provenance("test", {"k": 1})
 

@@ -10,13 +10,14 @@ import yaml
 from made_metrics import cell, groups, spec
 from scipy.stats import ttest_1samp
 
-from pipeline import plan, store
 from pipeline.errors import InputError
 from pipeline.results import latex, markdown, paper
 from pipeline.results.registry import Measured, metric
 from pipeline.results.significance import holm, paired_difference
 from pipeline.results.tables import long_table, read_csv, write_csv, write_table
 from pipeline.results.views import view
+from pipeline.runs import plan
+from pipeline.storage import store
 
 MISSING = {"dataset": "nuswide", "features": "f", "split": "paper", "method": "CVH", "bits": 32,
            "missing": "its images are not here"}  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.features.kinds.tags import most_frequent
 from pipeline.features.kinds.tags import write as write_tag_features
-from pipeline.store import Pairs, Provenance, open_features
+from pipeline.storage.store import Pairs, Provenance, open_features
 
 MADE = Provenance("test")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import resume
-from pipeline.files import whole, write_text
-from pipeline.tether import STARTER
+from pipeline.jobs import STARTER
+from pipeline.runs import resume
+from pipeline.storage.files import atomic_write, write_text
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel call is Linux's")
 
@@ -22,7 +22,7 @@ PARENT = """
 import os, subprocess, sys, time
 if sys.argv[1] == "workflow":
     os.environ["PIPELINE_STARTER"] = str(os.getpid())
-child = "from pipeline.tether import tether; tether(); print('tied', flush=True); import time; time.sleep(60)"
+child = "from pipeline.jobs import die_with_parent; die_with_parent(); print('tied', flush=True); import time; time.sleep(60)"
 job = subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE, text=True)
 job.stdout.readline()
 print(job.pid, flush=True)
@@ -71,8 +71,8 @@ def parts(folder):
 
 def test_what_a_killed_writer_left_is_removed_by_the_next_one(root, tmp_path):
     code = (
-        "import os, signal, sys; from pipeline.files import whole\n"
-        "with whole(sys.argv[1]) as part:\n"
+        "import os, signal, sys; from pipeline.storage.files import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as part:\n"
         "    part.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
     for _ in range(3):
@@ -91,7 +91,7 @@ def test_what_others_are_writing_is_left_alone(tmp_path):
     ]
     for name in others:
         (tmp_path / name).touch()
-    with whole(tmp_path / "a.h5"), whole(tmp_path / "a.h5"):
+    with atomic_write(tmp_path / "a.h5"), atomic_write(tmp_path / "a.h5"):
         assert len(parts(tmp_path)) == 5
     assert parts(tmp_path) == sorted(others)
 
@@ -99,9 +99,9 @@ def test_what_others_are_writing_is_left_alone(tmp_path):
 def test_two_writers_of_one_file_at_once_leave_the_whole_file_of_one(root, tmp_path):
     """As when a job outlives its snakemake where the kernel does not end it, and is run again."""
     code = (
-        "import sys; from pipeline.files import whole\n"
+        "import sys; from pipeline.storage.files import atomic_write\n"
         "for _ in range(100):\n"
-        "    with whole(sys.argv[1]) as part: part.write_text(sys.argv[2] * 100_000)"
+        "    with atomic_write(sys.argv[1]) as part: part.write_text(sys.argv[2] * 100_000)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "a")]
     writers = [subprocess.Popen([*command, letter], cwd=root) for letter in "xy"]

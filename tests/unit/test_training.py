@@ -6,10 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline import cli, methods, seeds, store, training
+from pipeline import methods, seeds, training
+from pipeline.cli import stages
 from pipeline.methods.cmimh import CMIMH
 from pipeline.methods.cvh import CVH
-from pipeline.store import Provenance, Split
+from pipeline.storage import store
+from pipeline.storage.store import Provenance, Split
 
 N, SEEDS = 60, (0, 1, 2)
 
@@ -36,7 +38,7 @@ def train(folder, method, params, name="codes.h5"):
         *("--splits", folder / "split.h5", "--out", folder / name),
         *("--records", folder / f"{name}.jsonl"),
     ]
-    return cli.main(list(map(str, arguments)))
+    return stages.main(list(map(str, arguments)))
 
 
 def same(folder, a, b):

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline import methods, plan
-from pipeline.results.tables import shown
+from pipeline import methods
+from pipeline.names import value_label
+from pipeline.runs import plan
 
 
 @pytest.fixture
@@ -87,8 +88,9 @@ def long(scores, method="FSH"):
     """A long table of one set with a score for each (lambda_, weight)."""
     return pd.DataFrame(
         [
-            {"dataset": "wiki", "task": task, "method": method, "bits": 16, "lambda_": shown(a),
-             "weight": shown(b), "metric": "mAP@1000", "seed": "mean", "value": value + shift}
+            {"dataset": "wiki", "task": task, "method": method, "bits": 16, "metric": "mAP@1000",
+             "lambda_": value_label(a), "weight": value_label(b), "seed": "mean",
+             "value": value + shift}
             for (a, b), value in scores.items() for task, shift in (("i2t", 0.01), ("t2i", -0.01))
         ]
     )  # fmt: skip

@@ -24,7 +24,7 @@ def follow(root, folder, name, skip=()):
     """Run the commands of a tutorial in ``folder`` as a reader would; what each printed."""
     from test_commands import commands
 
-    programs = {"python": ["-m"], "cmimh": ["-m", "pipeline.console"],
+    programs = {"python": ["-m"], "cmimh": ["-m", "pipeline.cli.console"],
                 "snakemake": ["-m", "snakemake", "--snakefile", root / "Snakefile"]}  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(root)}
     said = {}

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from pipeline import cli, store
+from pipeline.cli import stages
 from pipeline.results.record import record_of
-from pipeline.store import Provenance
-from pipeline.verify import verify
+from pipeline.runs.verify import verify
+from pipeline.storage import store
+from pipeline.storage.store import Provenance
 
 
 @pytest.fixture
@@ -77,10 +78,10 @@ def test_what_cannot_be_read_is_named(made):
 
 def test_the_command_fails_when_something_differs_and_names_it(made, capsys):
     arguments = ["verify", "--artefacts", "data", "--results", "results"]
-    assert cli.main(arguments) == 0
+    assert stages.main(arguments) == 0
     assert "4 recorded digests hold" in capsys.readouterr().err
     (made / "results/t.csv").write_text("a,c\n")
-    assert cli.main(arguments) == 2
+    assert stages.main(arguments) == 2
     said = capsys.readouterr().err
     assert "results/t.csv is not as it was" in said
     assert "error: 1 faults, named above; 4 digests were recomputed" in said

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import store
+from pipeline.storage import store
 
 pytestmark = pytest.mark.slow
 

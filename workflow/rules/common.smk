@@ -1,4 +1,4 @@
-# Names that all rules share. What they mean is decided in pipeline/plan.py.
+# Names that all rules share. What they mean is decided in pipeline/runs/plan.py.
 import json
 import re
 import shlex
@@ -7,17 +7,18 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from pipeline import datasets, plan
-from pipeline.config_files import check_keys, completed, own_experiments
+from pipeline import datasets
+from pipeline.runs import plan
+from pipeline.runs.config_files import check_keys, completed, own_experiments
 from pipeline.errors import InputError
-from pipeline.progress import watch
+from pipeline.runs.progress import watch
 from pipeline.results import record
 from pipeline.shipped import shipped
 from pipeline.sources import sources, uses
-from pipeline.tether import run_jobs_here
+from pipeline.jobs import export_job_environment
 
 # An environment of `--sdm conda` puts its own Python before ours.
-run_jobs_here()
+export_job_environment()
 ENVIRONMENT = str(shipped("envs/pipeline.yaml"))
 
 # What was given on top of the project's own config: files, or what another workflow passes when it

@@ -12,7 +12,7 @@ from pipeline.datasets._drawn.lists import TOPICS, by_topic
 from pipeline.datasets._drawn.painter import Painter, subject, write_jpegs, write_texts
 from pipeline.datasets.coco2017 import ANNOTATIONS
 from pipeline.errors import InputError
-from pipeline.files import whole
+from pipeline.storage.files import atomic_write
 
 DRAWS = ("train2017.zip", "val2017.zip", ANNOTATIONS)
 #: images of each part, and how many of them have no category
@@ -58,7 +58,7 @@ def draw(
     painter = Painter(seed, vectors.shape[1], size=size)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with whole(folder / ANNOTATIONS) as notes, zipfile.ZipFile(notes, "w") as annotations:
+    with atomic_write(folder / ANNOTATIONS) as notes, zipfile.ZipFile(notes, "w") as annotations:
         first = 0
         for part, images in sizes.items():
             rows = slice(first, first + images)
@@ -68,7 +68,10 @@ def draw(
             write_texts(
                 annotations, _annotations(rng, part, first, names, labels[rows], topics[rows])
             )
-            with whole(folder / f"{part}.zip") as zipped, zipfile.ZipFile(zipped, "w") as archive:
+            with (
+                atomic_write(folder / f"{part}.zip") as zipped,
+                zipfile.ZipFile(zipped, "w") as archive,
+            ):
                 inside = [f"{part}/{name}" for name in names]
                 write_jpegs(archive, inside, vectors[rows], painter)
             first += images

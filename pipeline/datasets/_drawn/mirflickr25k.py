@@ -12,7 +12,7 @@ from pipeline.datasets._drawn.lists import TOPICS, by_topic
 from pipeline.datasets._drawn.painter import Painter, subject, write_jpegs, write_texts
 from pipeline.datasets.mirflickr25k import ANNOTATIONS, ARCHIVE, read_lists
 from pipeline.errors import InputError
-from pipeline.files import whole
+from pipeline.storage.files import atomic_write
 
 DRAWS = (ANNOTATIONS, ARCHIVE)
 COUNT, LABELS, TAGS = 25_000, 24, 1_386
@@ -44,10 +44,10 @@ def draw(
     tags, labels, names = _real(Path(lists)) if lists else _made_up(seed)
     tags, labels = tags[:count], labels[:count]
     vectors = _vectors(tags, labels)
-    with whole(folder / ANNOTATIONS) as part, zipfile.ZipFile(part, "w") as archive:
+    with atomic_write(folder / ANNOTATIONS) as part, zipfile.ZipFile(part, "w") as archive:
         rows = ((f"{name}.txt", np.flatnonzero(labels[:, i]) + 1) for i, name in enumerate(names))
         write_texts(archive, ((name, "".join(f"{n}\n" for n in found)) for name, found in rows))
-    with whole(folder / ARCHIVE) as part, zipfile.ZipFile(part, "w") as archive:
+    with atomic_write(folder / ARCHIVE) as part, zipfile.ZipFile(part, "w") as archive:
         lines = ((i, "".join(f"{tag}\n" for tag in found)) for i, found in enumerate(tags, 1))
         write_texts(archive, ((f"mirflickr/meta/tags/tags{i}.txt", text) for i, text in lines))
         images = [f"mirflickr/im{i}.jpg" for i in range(1, count + 1)]

@@ -10,7 +10,7 @@ from pipeline.datasets import nuswide
 from pipeline.datasets._drawn.lists import TOPICS, by_topic, topics_of
 from pipeline.datasets._drawn.painter import Painter, subject, write_jpegs, write_texts
 from pipeline.errors import InputError
-from pipeline.files import whole
+from pipeline.storage.files import atomic_write
 
 IMAGES = "images.zip"
 DRAWS = (nuswide.GROUND_TRUTH, nuswide.TAGS, nuswide.IMAGE_LIST, IMAGES)
@@ -51,16 +51,16 @@ def draw(
     images = [f"{i // 1000:04d}/{i}.jpg" for i in range(count)]
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with whole(folder / nuswide.GROUND_TRUTH) as part, zipfile.ZipFile(part, "w") as archive:
+    with atomic_write(folder / nuswide.GROUND_TRUTH) as part, zipfile.ZipFile(part, "w") as archive:
         columns = ((f"AllLabels/Labels_{n}.txt", c) for n, c in zip(names, labels.T, strict=True))
         write_texts(archive, ((name, _lines(column[:, None])) for name, column in columns))
-    with whole(folder / nuswide.TAGS) as part, zipfile.ZipFile(part, "w") as archive:
+    with atomic_write(folder / nuswide.TAGS) as part, zipfile.ZipFile(part, "w") as archive:
         write_texts(archive, [("TagList1k.txt", "".join(f"tag{j}\n" for j in range(TAGS)))])
         write_texts(archive, [("AllTags1k.txt", _lines(tags))])
-    with whole(folder / nuswide.IMAGE_LIST) as part, zipfile.ZipFile(part, "w") as archive:
+    with atomic_write(folder / nuswide.IMAGE_LIST) as part, zipfile.ZipFile(part, "w") as archive:
         listed = "".join("{}\\{}\n".format(*name.split("/")) for name in images)
         write_texts(archive, [("ImageList/Imagelist.txt", listed)])
-    with whole(folder / IMAGES) as part, zipfile.ZipFile(part, "w") as archive:
+    with atomic_write(folder / IMAGES) as part, zipfile.ZipFile(part, "w") as archive:
         write_jpegs(archive, images, vectors, Painter(seed, vectors.shape[1], size=size))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.datasets._arrays import Array, Lazy, in_memory
 from pipeline.errors import InputError
-from pipeline.recognise import check_text
+from pipeline.storage.recognise import check_text
 
 NEEDED = "lists of `path 0 1 0 ...` (train.txt, test.txt, database.txt)"
 SUFFIX = ".txt"

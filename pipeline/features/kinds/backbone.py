@@ -23,9 +23,9 @@ from torchvision.transforms import v2
 from pipeline.errors import InputError
 from pipeline.features.decode import crop
 from pipeline.features.images import ImageEncoder
-from pipeline.files import sha256
-from pipeline.recognise import aside
 from pipeline.seeds import derive
+from pipeline.storage.files import sha256
+from pipeline.storage.recognise import aside
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's training images
 

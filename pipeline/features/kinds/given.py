@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.memory import rows_at_once
-from pipeline.store import Pairs, Provenance, feature_writer
+from pipeline.storage.memory import rows_at_once
+from pipeline.storage.store import Pairs, Provenance, feature_writer
 
 _BLOCK = 8192
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.datasets._sift import WORDS, sift_bow
 from pipeline.errors import InputError
-from pipeline.store import Pairs, Provenance, feature_writer
+from pipeline.storage.store import Pairs, Provenance, feature_writer
 
 
 def write(pairs: Pairs, *, path: Path | str, provenance: Provenance) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.store import Pairs, Provenance, feature_writer
+from pipeline.storage.store import Pairs, Provenance, feature_writer
 
 _BLOCK = 8192
 

@@ -30,7 +30,7 @@ from pipeline.features.images import check_digest, digest_of
 from pipeline.features.kinds import defaults_of
 from pipeline.seeds import derive
 from pipeline.sources import digest
-from pipeline.store import Pairs, Provenance, resumable_feature_writer
+from pipeline.storage.store import Pairs, Provenance, resumable_feature_writer
 
 _WINDOW = 8192  # pairs within which texts are sorted by length, and all that a kill costs
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

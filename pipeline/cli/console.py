@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _try(a: argparse.Namespace) -> None:
-    from pipeline.attempt import Wish, attempt
+    from pipeline.cli.attempt import Wish, attempt
 
     out = a.out or Path(f"try-{a.data.resolve().stem}")
     attempt(
@@ -59,7 +59,7 @@ def _encode(a: argparse.Namespace) -> None:
     import numpy as np
 
     from pipeline import load
-    from pipeline.files import whole
+    from pipeline.storage.files import atomic_write
 
     model = load(a.model, a.device)
     if a.images:
@@ -73,7 +73,7 @@ def _encode(a: argparse.Namespace) -> None:
         features = np.load(a.image_features or a.text_features, allow_pickle=False)
         names = [str(row) for row in range(len(features))]
         codes = getattr(model, f"encode_{view}")(features)
-    with whole(a.out) as part, part.open("wb") as file:
+    with atomic_write(a.out) as part, part.open("wb") as file:
         np.savez(file, codes=codes, names=np.array(names), model=np.array(model.identity))
     log.info("%s: %d codes of %d bits", a.out, len(codes), model.bits)
 

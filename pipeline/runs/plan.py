@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.names import label, name_with, parse_name
-from pipeline.store import TASKS
+from pipeline.storage.store import TASKS
 
 Config = Mapping[str, Any]
 

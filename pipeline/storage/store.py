@@ -4,7 +4,7 @@ One reader and one writer per kind of file. Arrays whose first axis is ``seed`` 
 setting. Texts are one UTF-8 blob with the place where each of them ends. Every file carries as
 attributes its ``kind``, ``layout`` version, the version of the package that made it and, as JSON,
 the parameters, the paths and digests of its inputs and the versions of the libraries. It is sealed
-(``pipeline.sealed``), so that HDF5 never reads a damaged one.
+(``pipeline.storage.sealed``), so that HDF5 never reads a damaged one.
 """
 
 import errno
@@ -25,10 +25,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pipeline import __version__, sealed
+from pipeline import __version__
 from pipeline.errors import InputError
-from pipeline.files import Attempt, continued, sha256, whole
-from pipeline.memory import check_fits
+from pipeline.storage import sealed
+from pipeline.storage.files import PartialFile, atomic_write, resumable_write, sha256
+from pipeline.storage.memory import check_fits
 
 log = logging.getLogger(__name__)
 LAYOUT = 2
@@ -176,7 +177,7 @@ def feature_writer(
     """Stream features of ``shape`` (n, d) or (seeds, n, d) into a file that appears when whole."""
     _check_room(Path(path), 4 * math.prod(shape))
     attributes = {"kind": "features", "layout": LAYOUT, **provenance.attributes}
-    with whole(path) as part:
+    with atomic_write(path) as part:
         with sealed.streamed(part, "w") as (file, written):
             _lay_out(file, attributes, shape)
             yield FeatureWriter(file, written)
@@ -198,7 +199,7 @@ def resumable_feature_writer(
     def finished() -> int:
         return shape[0] if attributes_of(path) == attributes else 0
 
-    with continued(path, identity, finished) as attempt:
+    with resumable_write(path, identity, finished) as attempt:
         try:
             sealed.check(attempt.path, LAYOUT)
         except (InputError, FileNotFoundError):
@@ -252,7 +253,7 @@ class FeatureWriter:
 class ResumableWriter(FeatureWriter):
     """Blocks of rows in order; ``done`` rows are there already."""
 
-    def __init__(self, file: h5py.File, written: sealed.Written, attempt: Attempt) -> None:
+    def __init__(self, file: h5py.File, written: sealed.Written, attempt: PartialFile) -> None:
         super().__init__(file, written)
         self._file, self._keep, self.done = file, attempt.keep, attempt.done
 
@@ -496,7 +497,10 @@ def _create(path: Path | str, kind: str, provenance: Provenance) -> Iterator[h5p
     """A file that appears when whole, put together in memory first."""
     attributes = provenance.attributes
     how: dict[str, Any] = {"driver": "core", "backing_store": False}
-    with whole(path) as part, h5py.File(part, "w", userblock_size=sealed.BLOCK, **how) as file:
+    with (
+        atomic_write(path) as part,
+        h5py.File(part, "w", userblock_size=sealed.BLOCK, **how) as file,
+    ):
         file.attrs.update({"kind": kind, "layout": LAYOUT, **attributes})
         yield file
         file.flush()

@@ -18,14 +18,14 @@ import requests
 from tqdm import tqdm
 
 from pipeline.errors import InputError
-from pipeline.files import write_text
+from pipeline.storage.files import write_text
 
 _CHUNK = 64 * 1024
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long a download waits, in seconds, and how often it tries.
 
     connect, stall  without a connection, without a byte
@@ -41,7 +41,7 @@ class Patience:
     longest: float = 120
 
 
-class Passing(Exception):
+class TransientError(Exception):
     """An attempt failed in a way that may pass; ``wait`` is what the server asked for."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
@@ -49,7 +49,7 @@ class Passing(Exception):
         self.wait = wait
 
 
-class Lasting(Exception):
+class PermanentError(Exception):
     """An attempt failed in a way that trying again does not mend."""
 
 
@@ -60,27 +60,27 @@ def attempt(
     *,
     size: int | None,
     digest_known: bool,
-    patience: Patience,
+    retry: RetryPolicy,
 ) -> bool:
     """Bring what is missing of ``url`` into ``part``; True when all was brought in one go.
 
     size          of the whole file in bytes, when it is known beforehand
     digest_known  the caller can tell a wrong file, so a part from elsewhere may be completed
 
-    Raises Passing or Lasting, each with a short reason.
+    Raises TransientError or PermanentError, each with a short reason.
     """
     try:
-        return _attempt(session, url, part, size, digest_known, patience)
+        return _attempt(session, url, part, size, digest_known, retry)
     except requests.exceptions.SSLError:
-        raise Lasting("its TLS certificate cannot be verified") from None
+        raise PermanentError("its TLS certificate cannot be verified") from None
     except requests.exceptions.TooManyRedirects:
-        raise Lasting("redirects without end") from None
+        raise PermanentError("redirects without end") from None
     except requests.exceptions.Timeout:
-        raise Passing(f"silent for {patience.stall:g} s") from None
+        raise TransientError(f"silent for {retry.stall:g} s") from None
     except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL):
-        raise Lasting("leads to an address that is not HTTP") from None
+        raise PermanentError("leads to an address that is not HTTP") from None
     except requests.exceptions.RequestException as error:
-        raise Passing(_short(error)) from None
+        raise TransientError(_short(error)) from None
 
 
 def _attempt(
@@ -89,13 +89,13 @@ def _attempt(
     part: Path,
     size: int | None,
     digest_known: bool,
-    patience: Patience,
+    retry: RetryPolicy,
 ) -> bool:
     start, headers = _resume(url, part, digest_known)
     if size is not None and start >= size:
         start, headers = 0, {}
     headers["Accept-Encoding"] = "identity"
-    wait = (patience.connect, patience.stall)
+    wait = (retry.connect, retry.stall)
     with session.get(url, headers=headers, stream=True, timeout=wait) as answer:
         _check_status(answer, part)
         if answer.status_code == 206:
@@ -114,10 +114,10 @@ def _check_status(answer: requests.Response, part: Path) -> None:
     reason = f"{code} {answer.reason or ''}".strip()
     if code == 416:
         discard(part)
-        raise Passing("refused to go on from where the transfer stopped")
+        raise TransientError("refused to go on from where the transfer stopped")
     if code in _PASSING:
-        raise Passing(reason, _retry_after(answer.headers.get("Retry-After", "")))
-    raise Lasting(reason)
+        raise TransientError(reason, _retry_after(answer.headers.get("Retry-After", "")))
+    raise PermanentError(reason)
 
 
 def _continued(answer: requests.Response, part: Path, start: int, size: int | None) -> int:
@@ -135,21 +135,21 @@ def _continued(answer: requests.Response, part: Path, start: int, size: int | No
         or len(etags) > 1
     ):
         discard(part)
-        raise Passing("answered with another range than the one asked for")
+        raise TransientError("answered with another range than the one asked for")
     return total
 
 
 def _announced(answer: requests.Response, size: int | None, digest_known: bool) -> int | None:
     """The length of the body to come; refuses one that is known to be wrong."""
     if answer.headers.get("Content-Encoding", "identity") != "identity":
-        raise Lasting("sends an encoded copy instead of the file itself")
+        raise PermanentError("sends an encoded copy instead of the file itself")
     told = answer.headers.get("Content-Length", "")
     length = int(told) if re.fullmatch(r"[0-9]{1,18}", told) else None
     if size is not None and length not in (None, size):
-        raise Lasting(f"offers {length:,} bytes instead of {size:,}")
+        raise PermanentError(f"offers {length:,} bytes instead of {size:,}")
     chunked = "chunked" in answer.headers.get("Transfer-Encoding", "")
     if size is None and length is None and not digest_known and not chunked:
-        raise Lasting("does not say how long the file is, so a cut would go unnoticed")
+        raise PermanentError("does not say how long the file is, so a cut would go unnoticed")
     return size if length is None else length
 
 
@@ -161,7 +161,7 @@ def _receive(answer: requests.Response, part: Path, start: int, total: int | Non
         os.fsync(file.fileno())
         end = file.tell()
     if total is not None and end != total:
-        raise Passing(f"the connection ended after {end:,} of {total:,} bytes")
+        raise TransientError(f"the connection ended after {end:,} of {total:,} bytes")
 
 
 def _copy(
@@ -175,7 +175,7 @@ def _copy(
         for block in answer.iter_content(_CHUNK):
             if total is not None and file.tell() + len(block) > total:
                 discard(Path(file.name))
-                raise Lasting(f"sends more than the {total:,} bytes it should")
+                raise PermanentError(f"sends more than the {total:,} bytes it should")
             _write(file, block)
             bar.update(len(block))
 

@@ -8,13 +8,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from pipeline.errors import InputError
-from pipeline.files import whole
-from pipeline.recognise import aside
+from pipeline.storage.files import atomic_write
+from pipeline.storage.recognise import aside
 
 
 def write_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays by name, whole or not at all."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
 
 

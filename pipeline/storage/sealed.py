@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import h5py
 
 from pipeline.errors import InputError
-from pipeline.recognise import aside
+from pipeline.storage.recognise import aside
 
 BLOCK = 512
 """Bytes of the seal: what HDF5 calls the user block."""

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import requests
 
-from pipeline import transfer
 from pipeline.errors import InputError
-from pipeline.files import write_text
-from pipeline.transfer import Lasting, Passing, Patience
+from pipeline.storage import transfer
+from pipeline.storage.files import write_text
+from pipeline.storage.transfer import PermanentError, RetryPolicy, TransientError
 
 _log = logging.getLogger(__name__)
 DIGESTS = "digests.json"
-_USUAL = Patience()
+_USUAL = RetryPolicy()
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Remote:
     note: str = ""
 
 
-def fetch(remote: Remote, folder: Path | str, *, patience: Patience = _USUAL) -> Path:
+def fetch(remote: Remote, folder: Path | str, *, retry: RetryPolicy = _USUAL) -> Path:
     """The path of ``remote`` in ``folder``, after downloading it when it is not there.
 
     Raises InputError when a file of that name is there and is not the right one (it is left as it
@@ -62,7 +62,7 @@ def fetch(remote: Remote, folder: Path | str, *, patience: Patience = _USUAL) ->
         if target.exists():  # another process brought it while we waited for its lock
             part.unlink()
             return _accept(remote, target)
-        _download(remote, part, patience)
+        _download(remote, part, retry)
         _record(remote, part, target.parent)
         part.replace(target)
         transfer.forget(part)
@@ -70,7 +70,7 @@ def fetch(remote: Remote, folder: Path | str, *, patience: Patience = _USUAL) ->
     return target
 
 
-def _download(remote: Remote, part: Path, patience: Patience) -> None:
+def _download(remote: Remote, part: Path, retry: RetryPolicy) -> None:
     """Fill ``part`` with the right bytes from the first mirror that gives them."""
     if part.stat().st_size == remote.size and _fault(remote, part, part.parent) is None:
         return  # an earlier run was cut off between the last byte and the renaming
@@ -78,16 +78,16 @@ def _download(remote: Remote, part: Path, patience: Patience) -> None:
     with requests.Session() as session:
         for url in remote.urls:
             try:
-                _from_mirror(session, url, remote, part, patience)
+                _from_mirror(session, url, remote, part, retry)
                 return
-            except (Lasting, Passing) as failure:
+            except (PermanentError, TransientError) as failure:
                 _log.info("%s: %s", url, failure)
                 reasons.append(f"{url} ({failure})")
     raise InputError(_nowhere(remote, reasons, part.parent))
 
 
 def _from_mirror(
-    session: requests.Session, url: str, remote: Remote, part: Path, patience: Patience
+    session: requests.Session, url: str, remote: Remote, part: Path, retry: RetryPolicy
 ) -> None:
     """Attempts until the file is whole and right; attempts that bring something are not counted."""
     known = _expected(remote, part.parent) is not None
@@ -95,30 +95,30 @@ def _from_mirror(
     while True:
         try:
             fresh = transfer.attempt(
-                session, url, part, size=remote.size, digest_known=known, patience=patience
+                session, url, part, size=remote.size, digest_known=known, retry=retry
             )
-        except Passing as failure:
+        except TransientError as failure:
             arrived = part.stat().st_size
             failures = 0 if arrived > furthest else failures + 1
             furthest = max(furthest, arrived)
-            if failures >= patience.attempts:
+            if failures >= retry.attempts:
                 raise
-            _wait(failure, failures, url, patience)
+            _wait(failure, failures, url, retry)
             continue
         wrong = _fault(remote, part, part.parent)
         if wrong is None:
             return
         transfer.discard(part)
         if fresh:
-            raise Lasting(f"gives a file that {wrong}")
+            raise PermanentError(f"gives a file that {wrong}")
         _log.info("%s: the completed file %s; starting over", url, wrong)
 
 
-def _wait(failure: Passing, failures: int, url: str, patience: Patience) -> None:
+def _wait(failure: TransientError, failures: int, url: str, retry: RetryPolicy) -> None:
     asked = failure.wait or 0.0
-    if asked > patience.longest:
-        raise Lasting(f"{failure}, and asks to wait {asked:.0f} s") from None
-    pause = max(asked, min(patience.longest, patience.backoff * 2 ** max(0, failures - 1)))
+    if asked > retry.longest:
+        raise PermanentError(f"{failure}, and asks to wait {asked:.0f} s") from None
+    pause = max(asked, min(retry.longest, retry.backoff * 2 ** max(0, failures - 1)))
     _log.info("%s: %s; trying again in %.1f s", url, failure, pause)
     time.sleep(pause)
 

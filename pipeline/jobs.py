@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from pipeline.files import alive
+from pipeline.storage.files import alive
 
 STARTER = "PIPELINE_STARTER"
 """The environment variable by which a run of snakemake tells its jobs its process number."""
@@ -14,7 +14,7 @@ STARTER = "PIPELINE_STARTER"
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
-def tether() -> None:
+def die_with_parent() -> None:
     """Let the kernel kill this process when the one that started it ends; Linux only.
 
     Does nothing in a process that no snakemake started, so that a stage started by hand may
@@ -28,12 +28,12 @@ def tether() -> None:
         os._exit(128 + signal.SIGKILL)
 
 
-def run_jobs_here() -> None:
+def export_job_environment() -> None:
     """Let ``python -m pipeline`` in a job be this package with this Python, wherever it works.
 
     The jobs end with this process.
     """
-    package = Path(__file__).resolve().parent
+    place = Path(__file__).resolve().parents[1]  # where the package lies
     os.environ[STARTER] = str(os.getpid())
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    os.environ["PYTHONPATH"] = f"{package.parent}:{os.environ.get('PYTHONPATH', '')}"
+    os.environ["PYTHONPATH"] = f"{place}:{os.environ.get('PYTHONPATH', '')}"

@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline import store
 from pipeline.errors import InputError
-from pipeline.files import sha256
+from pipeline.storage import store
+from pipeline.storage.files import sha256
 
 Provenances = Callable[[str], dict[str, Any]]
 

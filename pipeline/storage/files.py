@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.recognise import aside
+from pipeline.storage.recognise import aside
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def whole(path: Path | str) -> Iterator[Path]:
+def atomic_write(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success make it durable and rename it to ``path``.
 
     Until the rename nothing stands under the final name that was not there before, whatever the
@@ -53,7 +53,7 @@ def whole(path: Path | str) -> Iterator[Path]:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class PartialFile:
     """A file that several attempts may fill: where it grows, how far it came, how to note more.
 
     path  what has been written so far; does not exist when ``done`` is 0
@@ -66,8 +66,10 @@ class Attempt:
 
 
 @contextmanager
-def continued(path: Path | str, of: str, finished: Callable[[], int]) -> Iterator[Attempt]:
-    """Like ``whole``, but what a killed attempt has kept is there for the next one to go on from.
+def resumable_write(
+    path: Path | str, of: str, finished: Callable[[], int]
+) -> Iterator[PartialFile]:
+    """Like ``atomic_write``, but the next attempt goes on from what a killed one has kept.
 
     of        says what is being made; what was kept of something else is thrown away
     finished  asked when another process held the file until now: how much of it is right in
@@ -91,7 +93,7 @@ def continued(path: Path | str, of: str, finished: Callable[[], int]) -> Iterato
         if not done:
             part.unlink(missing_ok=True)
         try:
-            yield Attempt(part, done, keep)
+            yield PartialFile(part, done, keep)
         except InputError:
             part.unlink(missing_ok=True)
             notes.unlink(missing_ok=True)
@@ -154,7 +156,7 @@ def read_json(path: Path | str) -> Any:
 
 def write_text(path: Path | str, text: str) -> None:
     """Write ``text`` as UTF-8 with ``\\n`` line ends, whole or not at all."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.files import whole
-from pipeline.store import open_codes
+from pipeline.storage.files import atomic_write
+from pipeline.storage.store import open_codes
 
 _BLOCK = 1 << 20  # codes added at a time; the first block also trains an index that needs it
 
@@ -34,6 +34,6 @@ def export(
             if not built.is_trained:
                 built.train(block)
             built.add(block)
-    with whole(out) as part:
+    with atomic_write(out) as part:
         faiss.write_index_binary(built, str(part))
     return built.ntotal

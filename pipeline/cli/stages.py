@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import CollapseError, InputError, sentence
-from pipeline.files import read_json, write_text
-from pipeline.store import libraries
+from pipeline.storage.files import read_json, write_text
+from pipeline.storage.store import libraries
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def _with(options: dict[str, Any], function: Callable, *args: Any, **given: Any)
 
 def _download(a: argparse.Namespace) -> None:
     from pipeline import datasets
-    from pipeline.download import fetch
+    from pipeline.storage.download import fetch
 
     named = (*datasets.files(a.kind), *datasets.optional_files(a.kind))
     wanted = [r for r in named if r.name == a.file] if a.file else datasets.files(a.kind)
@@ -154,14 +154,14 @@ def _report(a: argparse.Namespace) -> None:
 
 
 def _export(a: argparse.Namespace) -> None:
-    from pipeline.export import export
+    from pipeline.storage.export import export
 
     count = export(a.codes, a.out, view=a.view, seed=a.seed, index=a.index)
     log.info("%s: %d codes of the %s view, seed %d", a.out, count, a.view, a.seed)
 
 
 def _verify(a: argparse.Namespace) -> None:
-    from pipeline.verify import verify
+    from pipeline.runs.verify import verify
 
     checked, faults = verify(a.artefacts, a.results)
     for fault in faults:

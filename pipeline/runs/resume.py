@@ -1,4 +1,4 @@
-"""Go on after a kill: ``python -m pipeline.resume``, followed by the arguments of snakemake.
+"""Go on after a kill: ``python -m pipeline.runs.resume``, followed by the arguments of snakemake.
 
 Frees the lock that a killed snakemake left behind and runs snakemake with the same arguments. When
 a snakemake or one of its jobs is still at work in the folder it waits a little, then refuses:

@@ -18,9 +18,9 @@ import yaml
 from pipeline.datasets import load
 from pipeline.datasets.folder import TABLES
 from pipeline.errors import InputError
-from pipeline.files import write_text
 from pipeline.shipped import shipped
-from pipeline.store import Pairs
+from pipeline.storage.files import write_text
+from pipeline.storage.store import Pairs
 
 log = logging.getLogger(__name__)
 ARRAYS = (".npz", ".h5", ".hdf5", ".mat")
@@ -185,15 +185,15 @@ def _experiments(wish: Wish, bits: Sequence[int], labelled: bool) -> dict[str, A
 
 
 def _run(wish: Wish, overlay: Path, config: dict[str, Any]) -> None:
-    package = Path(__file__).resolve().parents[1]
+    place = Path(__file__).resolve().parents[2]  # where the package lies
     done = subprocess.run(
         [
             # frees the lock that a killed attempt has left
-            *(sys.executable, "-m", "pipeline.resume", "--snakefile", shipped("Snakefile")),
+            *(sys.executable, "-m", "pipeline.runs.resume", "--snakefile", shipped("Snakefile")),
             *("--directory", wish.out, "--cores", str(wish.cores), "--quiet", "host", "rules"),
             *("--configfile", overlay.resolve(), "--", f"{config['results']}/report.html"),
         ],
-        env={**os.environ, "PYTHONPATH": f"{package}:{os.environ.get('PYTHONPATH', '')}"},
+        env={**os.environ, "PYTHONPATH": f"{place}:{os.environ.get('PYTHONPATH', '')}"},
     )
     if done.returncode:
         raise SystemExit(2)  # the last line on the screen says why

@@ -1,0 +1,1 @@
+"""Commands: stages for the workflow's rules, ``cmimh`` for people."""

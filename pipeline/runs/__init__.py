@@ -1,0 +1,1 @@
+"""What the workflow has to know of its own runs: plan, progress, resuming, verifying."""
