@@ -42,7 +42,7 @@ TASKS = ["i2t", "t2i", "i2i", "t2t"]
 #: methods as their authors have them, where our defaults differ; beside the others in the tables
 VARIANTS = {
     "djsrh-uncentred": ("djsrh", {"center": False}),
-    "ukd_ss-published": ("ukd_ss", {"neighbors": 0.555, "quantisation": 1.0}),
+    "ukd_ss-published": ("ukd_ss", {"neighbor_fraction": 0.555, "quantisation": 1.0}),
 }
 #: the reference is a reconstruction or a quick trial: a floor, not a target
 FLOORS = {"pdh", "acq", "djsrh", "cmimh", "cmimh_n"}

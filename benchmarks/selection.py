@@ -39,7 +39,7 @@ CANDIDATES = {
     ("dgcpn", "hidden"): (512, 1024),
     ("mgah", "epochs"): (30, 10),
     ("mgah", "rounds"): (10, 2),
-    ("ukd_ss", "neighbors"): (0.555, 0.2, 0.05),
+    ("ukd_ss", "neighbor_fraction"): (0.555, 0.2, 0.05),
     ("ukd_ss", "quantisation"): (1.0, 0.1, 0.01),
     ("ukd_ss", "lr"): (1e-4, 1e-3),
     ("udcmh", "beta"): (0.01, 0.1, 1.0),

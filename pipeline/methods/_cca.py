@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.methods._views import centre, spectrum, upright
+from pipeline.methods._views import center, spectrum, upright
 
 
 class CanonicalPairs(NamedTuple):
@@ -44,7 +44,7 @@ def cca(image: np.ndarray, text: np.ndarray, ridge: float) -> CanonicalPairs:
     Whitening either view turns Cxy Cyy^-1 Cyx w = rho^2 Cxx w into the singular value
     decomposition of the whitened cross-scatter, whose singular values are the correlations.
     """
-    (image, image_mean), (text, text_mean) = centre(image), centre(text)
+    (image, image_mean), (text, text_mean) = center(image), center(text)
     white_image = inverse_root(image, ridge)
     white_text = inverse_root(text, ridge)
     cross = np.linalg.multi_dot([white_image.T, image.T, text, white_text])

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 RANK_TOLERANCE = 1e-10
 
 
-def centre(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def center(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``x`` (n, d) in float64 minus its mean, and the mean (d,)."""
     x = x.astype(np.float64)
     mean = x.mean(axis=0)

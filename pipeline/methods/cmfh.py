@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.methods._views import centre, compact, warn_if_narrow
+from pipeline.methods._views import center, compact, warn_if_narrow
 from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 
@@ -49,7 +49,7 @@ class CMFH(Hasher):
     iterations: int = 1000
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
-        (image, self.image_mean_), (text, self.text_mean_) = centre(image), centre(text)
+        (image, self.image_mean_), (text, self.text_mean_) = center(image), center(text)
         warn_if_narrow("CMFH", self.bits, image, text)
         rng = np.random.default_rng(derive(self.seed, "cmfh"))
         v = rng.random((self.bits, len(image)))

@@ -38,7 +38,7 @@ class DGCPN(_deep.TwoNetHasher):
     lr           learning rate
     a1           share of the text view in the fused similarity
     a2           share of the coherence in S
-    neighbors    of the graph, as a share of the training set
+    neighbor_fraction  of the graph, as a share of the training set
     pair_target  what the cosine of the two codes of one pair is drawn to (above 1: always pull)
     """
 
@@ -48,12 +48,12 @@ class DGCPN(_deep.TwoNetHasher):
     lr: float = 0.005
     a1: float = 0.01
     a2: float = 0.3
-    neighbors: float = 0.4
+    neighbor_fraction: float = 0.4
     pair_target: float = 1.5
 
     def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
         net1, net2 = (_deep.head(x, self.hidden, self.hidden, self.bits) for x in (x1, x2))
-        walk = random_walk(x1, x2, self.a1, max(1, round(self.neighbors * len(x1))))
+        walk = random_walk(x1, x2, self.a1, max(1, round(self.neighbor_fraction * len(x1))))
 
         def loss(rows: Tensor, epoch: int) -> Tensor:
             target = similarity(x1[rows], x2[rows], walk[rows], self.a1, self.a2)

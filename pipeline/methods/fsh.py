@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
-from pipeline.methods._views import centre, compact, signs, unit_rows, warn_if_narrow
+from pipeline.methods._views import center, compact, signs, unit_rows, warn_if_narrow
 from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 
@@ -32,7 +32,7 @@ class FSH(Hasher):
     the sum.
 
     anchors     pairs drawn at random from the training set
-    neighbours  anchors that stand for a sample, and for an anchor, in one view
+    neighbors   anchors that stand for a sample, and for an anchor, in one view
     lambda_     of the hash functions against the graph. On validation queries drawn from the
                 training rows 1 collapses to one code and 30, 300 and 1e4 rank alike (.338, .350,
                 .349; benchmarks/selection.py), so the authors' 300 stays.
@@ -52,7 +52,7 @@ class FSH(Hasher):
     learned = ("image_mean_", "image_weights_", "text_mean_", "text_weights_")
 
     anchors: int = 50
-    neighbours: int = 10
+    neighbors: int = 10
     lambda_: float = 300.0
     weight: float = 0.5
     iterations: int = 100
@@ -60,11 +60,11 @@ class FSH(Hasher):
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         rng = np.random.default_rng(derive(self.seed, "fsh"))
-        views, means = zip(*(centre(unit_rows(x)) for x in (image, text)), strict=True)
+        views, means = zip(*(center(unit_rows(x)) for x in (image, text)), strict=True)
         warn_if_narrow("FSH", self.bits, *views)
         views, axes = zip(*map(compact, views), strict=True)
         chosen = rng.choice(len(image), min(self.anchors, len(image)), replace=False)
-        graphs = anchor_graphs(views[0], views[1], chosen, min(self.neighbours, len(chosen)))
+        graphs = anchor_graphs(views[0], views[1], chosen, min(self.neighbors, len(chosen)))
         similarities = [anchor_similarity(x[chosen]) for x in views]
         weights = self._alternate(views, chosen, graphs, similarities, rng)
         self.image_mean_, self.text_mean_ = means

@@ -7,7 +7,7 @@ from scipy.linalg import eigh
 from scipy.sparse import csgraph
 from sklearn.neighbors import kneighbors_graph
 
-from pipeline.methods._views import centre, upright, warn_if_narrow
+from pipeline.methods._views import center, upright, warn_if_narrow
 from pipeline.methods.base import Hasher
 
 
@@ -27,7 +27,7 @@ class IMH(Hasher):
 
     beta        ridge of the regressions
     smoothness  the paper's lambda
-    neighbours  of a row in its graph, joined when either is the other's neighbour
+    neighbors   of a row in its graph, joined when either is the other's neighbour
 
     Deterministic; time O(n^3), memory O(n^2).
 
@@ -47,10 +47,10 @@ class IMH(Hasher):
 
     beta: float = 1.0
     smoothness: float = 1.0
-    neighbours: int = 1
+    neighbors: int = 1
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
-        (image, self.image_mean_), (text, self.text_mean_) = centre(image), centre(text)
+        (image, self.image_mean_), (text, self.text_mean_) = center(image), center(text)
         warn_if_narrow("IMH", self.bits, image, text)
         image_map, text_map = (ridge_regression(x, self.beta) for x in (image, text))
         form = self._form(image, image_map) + self._form(text, text_map)
@@ -65,8 +65,8 @@ class IMH(Hasher):
         """M_m + smoothness L_m, (n, n)."""
         form = -x @ regression
         form[np.diag_indices(len(x))] += 1.0
-        neighbours = min(self.neighbours, len(x) - 1)
-        return form + self.smoothness * neighbour_laplacian(x, neighbours)
+        neighbors = min(self.neighbors, len(x) - 1)
+        return form + self.smoothness * neighbour_laplacian(x, neighbors)
 
     def _project_image(self, x: np.ndarray) -> np.ndarray:
         return (x - self.image_mean_) @ self.image_weights_ - self.image_threshold_

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.methods._cca import cca, directions
-from pipeline.methods._views import centre, signs, spectrum, warn_if_short
+from pipeline.methods._views import center, signs, spectrum, warn_if_short
 from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 
@@ -57,7 +57,7 @@ class PDH(Hasher):
 
     def _fit(self, image: np.ndarray, text: np.ndarray) -> None:
         text_bits = self._canonical_text_bits(image, text)
-        (image, self.image_mean_), (text, self.text_mean_) = centre(image), centre(text)
+        (image, self.image_mean_), (text, self.text_mean_) = center(image), center(text)
         self.image_scale_, self.text_scale_ = (np.sqrt(np.mean(x**2)) for x in (image, text))
         images = SVMs(image / self.image_scale_, self.C)
         texts = SVMs(text / self.text_scale_, self.C)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.methods._views import centre, spectrum, upright, warn_if_short
+from pipeline.methods._views import center, spectrum, upright, warn_if_short
 from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
 
@@ -40,7 +40,7 @@ class Sign(Hasher):
                 f"sign with shared: true needs views of one space; image has {image.shape[1]} "
                 f"columns and text {text.shape[1]}"
             )
-        (image, self.image_mean_), (text, self.text_mean_) = centre(image), centre(text)
+        (image, self.image_mean_), (text, self.text_mean_) = center(image), center(text)
         if self.shared:
             self.image_axes_ = self.text_axes_ = self._axes(np.vstack([image, text]))
         else:

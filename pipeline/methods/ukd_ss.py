@@ -42,7 +42,7 @@ class UKDSS(_deep.TwoNetHasher):
     hidden          width of the student's hidden layer
     lr              learning rate of Adam, for the student
     quantisation    weight of the quantisation error
-    neighbors       nearest by either view that are similar, as a share of the training set
+    neighbor_fraction  nearest by either view that are similar, as a share of the training set
     teacher_bits    code length of the teacher
     teacher_epochs  passes of the teacher's pre-training; teacher_rounds of its adversarial phase
     """
@@ -51,7 +51,7 @@ class UKDSS(_deep.TwoNetHasher):
     batch_size: int = 256
     hidden: int = 1024
     lr: float = 1e-3
-    neighbors: float = 0.2
+    neighbor_fraction: float = 0.2
     quantisation: float = 0.01
     teacher_bits: int = 128
     teacher_epochs: int = 10
@@ -59,7 +59,7 @@ class UKDSS(_deep.TwoNetHasher):
 
     def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
         taught = self._taught(x1, x2)
-        k = max(1, round(self.neighbors * len(x1)))
+        k = max(1, round(self.neighbor_fraction * len(x1)))
         reach = [radius(codes, k) for codes in taught]
         net1, net2 = (
             nn.Sequential(_deep.head(x, self.hidden, self.bits), nn.Tanh()) for x in (x1, x2)

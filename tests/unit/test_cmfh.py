@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.methods import create
-from pipeline.methods._views import centre
+from pipeline.methods._views import center
 from pipeline.methods.cmfh import Factorisation
 
 LAMBDA, MU, GAMMA = 0.3, 5.0, 0.2
@@ -15,7 +15,7 @@ def stacked_views(n=60, seed=0):
     rng = np.random.default_rng(seed)
     latent = rng.standard_normal((n, 3))
     views = latent @ rng.standard_normal((3, SPLIT + 5)) + 0.3 * rng.standard_normal((n, SPLIT + 5))
-    return centre(views)[0].T
+    return center(views)[0].T
 
 
 def started(x, bits=4):

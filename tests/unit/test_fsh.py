@@ -50,7 +50,7 @@ def test_anchor_graph_is_the_mean_over_all_pairs_of_neighbours():
 def test_hash_functions_are_the_regression_of_the_views_on_the_last_codes():
     image, text = paired_views()
     seen = []
-    fitted = create("fsh", bits=6, seed=1, anchors=20, neighbours=4, iterations=40)
+    fitted = create("fsh", bits=6, seed=1, anchors=20, neighbors=4, iterations=40)
     fitted.on_epoch = seen.append
     fitted.fit(image, text)
     assert seen[-1]["changed"] == 0

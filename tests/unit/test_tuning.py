@@ -66,7 +66,7 @@ def test_the_defaults_are_among_the_settings_and_no_range_ends_at_them(overlay):
     ("method", "published"),
     [
         ("djsrh", {"center": False, "eta": 0.4}),
-        ("ukd_ss", {"lr": 1e-4, "neighbors": 0.555, "quantisation": 1.0}),
+        ("ukd_ss", {"lr": 1e-4, "neighbor_fraction": 0.555, "quantisation": 1.0}),
     ],
 )
 def test_published_constants_that_differ_from_the_defaults_are_candidates(

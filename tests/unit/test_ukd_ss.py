@@ -49,7 +49,7 @@ def test_quantisation_of_a_batch_by_hand():
 
 def test_student_learns_after_a_teacher_of_its_own_seed():
     image, text, labels = two_views()
-    model = create("ukd_ss", bits=16, seed=0, neighbors=0.25, **STUDENT, **TEACHER)
+    model = create("ukd_ss", bits=16, seed=0, neighbor_fraction=0.25, **STUDENT, **TEACHER)
     records = []
     model.on_epoch = records.append
     model.fit(image, text)
