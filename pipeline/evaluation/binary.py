@@ -41,19 +41,38 @@ def evaluate(
     query_codes, database_codes, query_labels, database_labels = map(np.asarray, arrays)
     check_codes(query_codes, database_codes)
     check_labels(query_labels, database_labels, len(query_codes), len(database_codes))
-    ks = cut_offs(k)
-    stable = ascending(ks if stable_k is None else map(cut_off, stable_k))
-    ranks = ranks_of(stable, len(database_codes))
     if device is None:
         query = hamming.pack(query_codes, query_labels)
         database = hamming.pack(database_codes, database_labels)
-        counts = _count(query, database, ranks, threads or _cores())
-    else:
-        from pipeline.evaluation.on_device import count
+        return evaluate_packed(query, database, k=k, stable_k=stable_k, threads=threads)
+    from pipeline.evaluation.on_device import count
 
-        both = (query_codes, query_labels), (database_codes, database_labels)
-        counts = count(*both, ranks, device)
+    ks, stable = _cuts(k, stable_k)
+    ranks = ranks_of(stable, len(database_codes))
+    both = (query_codes, query_labels), (database_codes, database_labels)
+    return summarise(_parts(stable, *count(*both, ranks, device)), ks)
+
+
+def evaluate_packed(
+    query: hamming.Packed,
+    database: hamming.Packed,
+    *,
+    k: K | Sequence[K] = 1000,
+    stable_k: Sequence[K] | None = None,
+    threads: int | None = None,
+) -> Result:
+    """``evaluate`` for codes and labels that ``hamming.pack`` has packed: at least one of each."""
+    ks, stable = _cuts(k, stable_k)
+    counts = _count(query, database, ranks_of(stable, len(database)), threads or _cores())
     return summarise(_parts(stable, *counts), ks)
+
+
+def _cuts(
+    k: K | Sequence[K], stable_k: Sequence[K] | None
+) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
+    """The cut-offs, and those at which ties in database order count too, ascending."""
+    ks = cut_offs(k)
+    return ks, ascending(ks if stable_k is None else map(cut_off, stable_k))
 
 
 def _cores() -> int:

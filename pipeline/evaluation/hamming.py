@@ -16,6 +16,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from pipeline.evaluation.compiled import compiled
+from pipeline.storage.packed import PackedRows
+
+Rows = np.ndarray | PackedRows  # of zeros and ones, (n, width)
 
 BLOCK = 2048  # database items a block: codes, labels and keys of a block stay in the L1/L2 caches
 TILE = 16  # queries a task: enough to use a block while it is cached, few enough to share out
@@ -40,16 +43,17 @@ class Packed:
         return self.codes.shape[1]
 
 
-def pack(codes: np.ndarray, labels: np.ndarray) -> Packed:
-    """Pack bool codes (n, bits) and 0/1 labels (n, c)."""
-    return Packed(_words(codes), _words(labels), codes.shape[1])
+def pack(codes: Rows, labels: Rows, rows: np.ndarray | None = None) -> Packed:
+    """Pack bool codes (n, bits) and 0/1 labels (n, c), all of them or ``rows`` alone."""
+    return Packed(_words(codes, rows), _words(labels, rows), codes.shape[1])
 
 
-def _words(bits: np.ndarray) -> np.ndarray:
-    rows, width = bits.shape
-    words = np.zeros((-(-width // 32), rows), np.uint32)
-    for start in range(0, rows, _PACK):
-        packed = np.packbits(bits[start : start + _PACK] != 0, axis=1)
+def _words(bits: Rows, rows: np.ndarray | None) -> np.ndarray:
+    count, width = len(bits) if rows is None else len(rows), bits.shape[1]
+    words = np.zeros((-(-width // 32), count), np.uint32)
+    for start in range(0, count, _PACK):
+        some = slice(start, start + _PACK)
+        packed = np.packbits(bits[some if rows is None else rows[some]] != 0, axis=1)
         padded = np.pad(packed, ((0, 0), (0, 4 * len(words) - packed.shape[1])))
         words[:, start : start + _PACK] = np.ascontiguousarray(padded).view(np.uint32).T
     return words

@@ -2,14 +2,16 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.evaluation import Result, evaluate
+from pipeline.evaluation import Result, hamming
+from pipeline.evaluation.binary import evaluate_packed
+from pipeline.evaluation.hamming import Rows
 from pipeline.evaluation.independence import correlation_mse
 from pipeline.evaluation.instance import evaluate_instances
 from pipeline.evaluation.real_valued import evaluate_real
@@ -19,6 +21,7 @@ from pipeline.storage.store import TASKS, Codes, Provenance, Split
 
 _VIEWS = {"i": "image", "t": "text"}
 _CURVES = ("precision_at", "pr_")
+_BLOCK = 65_536  # rows looked at in one go
 log = logging.getLogger(__name__)
 
 
@@ -37,9 +40,9 @@ def evaluate_files(
 
     models  the folder of the codes' models: each gets its mAP as ``<phase>.json``
     """
-    drawn, labels = store.read_splits(splits), store.read_labels(pairs)
+    drawn, labels = store.read_splits(splits), store.read_packed_labels(pairs)
     metrics = evaluate_tasks(
-        *(store.read_codes(codes), drawn, labels, store.read_groups(pairs)),
+        *(store.read_packed_codes(codes), drawn, labels, store.read_groups(pairs)),
         phase=phase, map_at=map_at, threads=threads,
     )  # fmt: skip
     inputs = {"codes": codes, "splits": splits, "pairs": pairs}
@@ -63,7 +66,7 @@ def _means(of_task: Mapping[str, np.ndarray], number: int) -> dict[str, float]:
 def evaluate_tasks(
     codes: Codes,
     splits: Mapping[int, Split],
-    labels: np.ndarray,
+    labels: Rows,
     pair_groups: np.ndarray | None = None,
     *,
     phase: str,
@@ -84,25 +87,17 @@ def evaluate_tasks(
     groups: dict[str, list[dict[str, Any]]] = {group: [] for group in (*TASKS, "codes", "queries")}
     for i, split in enumerate(splits.values()):
         queries, database = _rows(split, phase)
-        _check_rows(queries, database, codes.image.shape[1], len(labels))
         views = {view: getattr(codes, view)[i] for view in _VIEWS.values()}
+        _check_rows(queries, database, len(views["image"]), len(labels))
         own = None if pair_groups is None else pair_groups[queries]
         instances = evaluate_instances(views["image"][queries], views["text"][queries], own)
-        alone = _without_relevant(labels[queries], labels[database])
+        alone = _without_relevant(labels[queries], _any_of(labels, database))
+        measure = _of_task(views, labels, queries, database, map_at, threads)
         for task in TASKS:
             if not labels.shape[1]:
                 groups[task].append(instances.get(task, {}))
                 continue
-            query_codes, database_codes = views[_VIEWS[task[0]]], views[_VIEWS[task[2]]]
-            result = _evaluate(
-                query_codes[queries],
-                database_codes[database],
-                labels[queries],
-                labels[database],
-                k=map_at,
-                stable_k=[k for k in map_at if k != "all"],  # all in order costs most, says least
-                **({"threads": threads} if query_codes.dtype == bool else {}),
-            )
+            result = measure(_VIEWS[task[0]], _VIEWS[task[2]])
             found = result.arrays() | {"without_relevant": np.float64(alone)}
             groups[task].append(found | instances.get(task, {}))
         known = {
@@ -115,15 +110,15 @@ def evaluate_tasks(
     return {group: _stack(seeds) for group, seeds in groups.items()}
 
 
-def _without_relevant(queries: np.ndarray, database: np.ndarray) -> float:
-    """The share of queries that no item of the database has a label in common with."""
+def _without_relevant(queries: np.ndarray, known: np.ndarray) -> float:
+    """The share of queries (Q, c) that have none of the database's labels, bool (c,)."""
     if not queries.shape[1]:
         return 0.0
-    alone = np.asarray(~(queries.astype(bool) & database.any(axis=0)).any(axis=1))
+    alone = np.asarray(~(queries.astype(bool) & known).any(axis=1))
     if alone.all():
         raise InputError(
-            f"none of the {len(queries):,} queries shares a label with any of the "
-            f"{len(database):,} items of the database, so that every metric would be 0; labels or "
+            f"none of the {len(queries):,} queries shares a label with any item "
+            "of the database, so that every metric would be 0; labels or "
             "split are at fault (without labels, leave them out: instance metrics need none)"
         )
     if alone.any():
@@ -160,15 +155,46 @@ def _rows(split: Split, phase: str) -> tuple[np.ndarray, np.ndarray]:
     return split.validation, split.database
 
 
-def _evaluate(query_codes: np.ndarray, *rest: np.ndarray, **options: Any) -> Result:
-    return (evaluate if query_codes.dtype == bool else evaluate_real)(query_codes, *rest, **options)
+def _of_task(
+    views: Mapping[str, Rows],
+    labels: Rows,
+    queries: np.ndarray,
+    database: np.ndarray,
+    map_at: Sequence[int | str],
+    threads: int | None,
+) -> Callable[[str, str], Result]:
+    """What measures the ranking of one view of the database by queries of another."""
+    options: dict[str, Any] = {
+        "k": map_at,
+        "stable_k": [k for k in map_at if k != "all"],  # all in order costs most, says least
+    }
+    if views["image"].dtype != bool:
+        relevance = labels[queries], labels[database]
+        return lambda query, searched: evaluate_real(
+            views[query][queries], views[searched][database], *relevance, **options
+        )
+    packed = {
+        view: [hamming.pack(codes, labels, rows) for rows in (queries, database)]
+        for view, codes in views.items()
+    }
+    return lambda query, searched: evaluate_packed(
+        packed[query][0], packed[searched][1], threads=threads, **options
+    )
 
 
-def _of_codes(views: Mapping[str, np.ndarray], database: np.ndarray) -> dict[str, Any]:
+def _any_of(labels: Rows, rows: np.ndarray) -> np.ndarray:
+    """Which labels these rows have among them, bool (c,)."""
+    found = np.zeros(labels.shape[1], bool)
+    for start in range(0, len(rows), _BLOCK):
+        found |= labels[rows[start : start + _BLOCK]].any(axis=0)
+    return found
+
+
+def _of_codes(views: Mapping[str, Rows], database: np.ndarray) -> dict[str, Any]:
     if views["image"].dtype != bool:
         return {}
     return {
-        f"corr_mse_{view}": np.float64(correlation_mse(codes[database]))
+        f"corr_mse_{view}": np.float64(correlation_mse(codes, database))
         for view, codes in views.items()
     }
 

@@ -87,7 +87,7 @@ def gallery(
     nothing to show. Real-valued codes raise InputError.
     """
     for name, codes in zip(names, (codes_a, codes_b), strict=True):
-        if codes.image.dtype != bool:
+        if codes.image[0].dtype != bool:
             raise InputError(f"{title}: the gallery compares binary codes, {name} has real values")
     sides = _Sides(pairs, text)
     tasks = [task for task in TASKS if all(sides.has(_VIEWS[v]) for v in (task[0], task[2]))]

@@ -30,9 +30,11 @@ from pipeline.errors import InputError
 from pipeline.storage import sealed
 from pipeline.storage.files import PartialFile, atomic_write, resumable_write, sha256
 from pipeline.storage.memory import check_fits
+from pipeline.storage.packed import PackedRows
 
 log = logging.getLogger(__name__)
 LAYOUT = 2
+_ROWS = 65_536  # rows of labels read in one go
 TASKS = ("i2t", "t2i", "i2i", "t2t")  # who asks and who answers, as in the groups of a metrics file
 #: what h5py raises when it stumbles in a damaged file
 _FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
@@ -153,6 +155,21 @@ def read_labels(path: Path | str) -> np.ndarray:
     """The labels of a pairs file alone, uint8 (n, c)."""
     with _open(path, "pairs") as file:
         return file["labels"][:]
+
+
+def read_packed_labels(path: Path | str) -> PackedRows:
+    """The same in an eighth of the memory; InputError where one is neither 0 nor 1."""
+    with _open(path, "pairs") as file:
+        labels = file["labels"]
+
+        def blocks() -> Iterator[np.ndarray]:
+            for start in range(0, len(labels), _ROWS):
+                block = labels[start : start + _ROWS]
+                if (block > 1).any():
+                    raise InputError(f"{path}: a label is {block.max()}; labels are 0 or 1")
+                yield block
+
+        return PackedRows.of(blocks(), labels.shape[1])
 
 
 def read_groups(path: Path | str) -> np.ndarray | None:
@@ -359,13 +376,13 @@ def read_splits(path: Path | str) -> dict[int, Split]:
 class Codes:
     """The codes of every pair for several seeds of one setting.
 
-    image, text: bool (seeds, n, bits), or float32 (seeds, n, d) for a real-valued method;
-    diagnostics: what the method measured on itself, name -> array (seeds, ...).
+    image, text: bool (seeds, n, bits), those of a seed perhaps packed, or float32 (seeds, n, d) for
+    a real-valued method; diagnostics: what the method measured on itself, by name (seeds, ...).
     """
 
     seeds: Sequence[int]
-    image: np.ndarray
-    text: np.ndarray
+    image: np.ndarray | Sequence[PackedRows]
+    text: np.ndarray | Sequence[PackedRows]
     diagnostics: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -373,7 +390,7 @@ def write_codes(path: Path | str, codes: Codes, provenance: Provenance) -> None:
     """Write the codes of a setting; bool codes are packed eight to a byte."""
     with _create(path, "codes", provenance) as file:
         file["seeds"] = np.array(codes.seeds, np.int64)
-        file.attrs["bits"] = codes.image.shape[-1]
+        file.attrs["bits"] = codes.image[0].shape[-1]
         for view in ("image", "text"):
             array = getattr(codes, view)
             _put(file, view, np.packbits(array, axis=-1) if array.dtype == bool else array)
@@ -391,6 +408,18 @@ def read_codes(path: Path | str) -> Codes:
             if array.dtype != np.uint8:
                 return array
             return np.unpackbits(array, axis=-1, count=bits).view(bool)
+
+        return Codes(file["seeds"][:].tolist(), view("image"), view("text"), _diagnostics(file))
+
+
+def read_packed_codes(path: Path | str) -> Codes:
+    """The same with the bits of each seed left packed; real values as they are."""
+    with _open(path, "codes") as file:
+        bits = int(file.attrs["bits"])
+
+        def view(name: str) -> np.ndarray | list[PackedRows]:
+            array = file[name][:]
+            return [PackedRows(rows, bits) for rows in array] if array.dtype == np.uint8 else array
 
         return Codes(file["seeds"][:].tolist(), view("image"), view("text"), _diagnostics(file))
 

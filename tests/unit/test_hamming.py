@@ -264,10 +264,9 @@ def test_without_a_writable_folder_the_kernels_still_compile(tmp_path, root):
         "for c in (caching._SourceFileBackedLocatorMixin, caching.InTreeCacheLocator,"
         " caching.UserWideCacheLocator):\n"
         "    c.ensure_cache_path = lambda self: (_ for _ in ()).throw(OSError('read-only'))\n"
-        "from pipeline.evaluation.independence import _mixture\n"
-        "import numpy as np\n"
-        "assert type(_mixture._cache).__name__ == 'NullCache'\n"
-        "assert _mixture(np.ones((1, 1))).tolist() == [0, 1]\n"
+        "from pipeline.evaluation.metrics import _odds\n"
+        "assert type(_odds._cache).__name__ == 'NullCache'\n"
+        "assert _odds(0, 1, 2, 1, 1) == 1\n"
     )
     done = _run(code, root, HOME=str(tmp_path / "none"))
     assert done.returncode == 0, done.stderr

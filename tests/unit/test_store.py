@@ -94,6 +94,29 @@ def test_codes_come_back_with_what_the_method_measured(tmp_path, bits):
     assert back.diagnostics["tc"].tolist() == [1, 1]
 
 
+def test_codes_and_labels_left_packed_give_the_same_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_ROWS", 3)
+    rng = np.random.default_rng(0)
+    image, text = rng.random((2, 2, 7, 13)) > 0.5
+    labels = rng.integers(0, 2, (7, 9), dtype=np.uint8)
+    store.write_codes(tmp_path / "c.h5", Codes([0, 1], image, text), MADE)
+    store.write_pairs(tmp_path / "p.h5", Pairs(list("abcdefg"), labels, list("123456789")), MADE)
+    codes = store.read_packed_codes(tmp_path / "c.h5")
+    known = store.read_packed_labels(tmp_path / "p.h5")
+    rows = np.array([6, 0, 3])
+    for packed, array in ((codes.image[0], image[0]), (codes.text[1], text[1]), (known, labels)):
+        assert packed.shape == array.shape and packed.data.nbytes < array.nbytes
+        np.testing.assert_array_equal(packed[rows], array[rows])
+        np.testing.assert_array_equal(packed[2:5], array[2:5])
+
+
+def test_packed_labels_other_than_0_and_1_are_refused(tmp_path):
+    pairs = Pairs(["a"], np.full((1, 1), 2, np.uint8), ["x"])
+    store.write_pairs(tmp_path / "p.h5", pairs, MADE)
+    with pytest.raises(InputError, match="a label is 2; labels are 0 or 1"):
+        store.read_packed_labels(tmp_path / "p.h5")
+
+
 def test_real_valued_codes_come_back_as_floats(tmp_path):
     vectors = np.random.default_rng(0).normal(size=(1, 4, 3)).astype(np.float32)
     store.write_codes(tmp_path / "c.h5", Codes([0], vectors, -vectors), MADE)
