@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.measure import Figure, medians, memory_of, ratio, show
 from pipeline.evaluation import evaluate
 from pipeline.evaluation.compiled import compiled
-from pipeline.evaluation.hamming import _popcount, pack
+from pipeline.evaluation.hamming import pack, popcount
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -62,7 +62,7 @@ def _bare(query, codes, histograms):
     for q in range(query.shape[0]):
         row = histograms[q]
         for j in range(codes.shape[0]):
-            row[_popcount(query[q] ^ codes[j])] += 1
+            row[popcount(query[q] ^ codes[j])] += 1
 
 
 def bare(data: Data, threads: int) -> None:

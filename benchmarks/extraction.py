@@ -20,7 +20,7 @@ from benchmarks.measure import Figure, medians, memory_of, show
 from pipeline.devices import pick_device, threads
 from pipeline.features.decode import crop
 from pipeline.features.encode import write_features
-from pipeline.features.images import _encode, _Images
+from pipeline.features.images import ImageDataset, encode_batch
 from pipeline.features.kinds.backbone import BACKBONES, Encoder, create
 from pipeline.storage.store import Pairs, Provenance
 
@@ -40,7 +40,7 @@ def pairs_of(folder: Path, count: int) -> Pairs:
 
 def decode_only(pairs: Pairs, batch_size: int = 64) -> list[torch.Tensor]:
     """The decoded batches, by one worker process."""
-    images = _Images(pairs.image_root, pairs.images, crop)
+    images = ImageDataset(pairs.image_root, pairs.images, crop)
     return [block for block, _ in DataLoader(images, batch_size, num_workers=1)]
 
 
@@ -49,7 +49,7 @@ def forward_only(encoder: Encoder, blocks: list[torch.Tensor], mixed_precision: 
     device = next(encoder.parameters()).device
     with threads(1):
         for block in blocks:
-            features = _encode(encoder, block.to(device), mixed_precision)
+            features = encode_batch(encoder, block.to(device), mixed_precision)
         features.cpu()
 
 

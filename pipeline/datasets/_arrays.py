@@ -17,7 +17,7 @@ import scipy.sparse
 
 from pipeline.datasets._probe import probe
 from pipeline.errors import InputError
-from pipeline.storage.memory import check_fits
+from pipeline.storage.machine import check_fits
 from pipeline.storage.recognise import kind_of
 
 #: what h5py raises when it stumbles in a damaged file

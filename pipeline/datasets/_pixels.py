@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pipeline.datasets._arrays import Array
 from pipeline.errors import InputError
 from pipeline.storage.files import atomic_write
-from pipeline.storage.memory import rows_at_once
+from pipeline.storage.machine import rows_at_once
 
 _BLOCK = 256
 _CHANNELS = (1, 3)

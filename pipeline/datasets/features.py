@@ -20,7 +20,7 @@ from pipeline.datasets._layouts.halves import COPY
 from pipeline.datasets._pixels import images_first, write_images
 from pipeline.datasets._texts import texts_of
 from pipeline.errors import InputError
-from pipeline.storage.memory import rows_at_once
+from pipeline.storage.machine import rows_at_once
 from pipeline.storage.store import Pairs, groups_of
 
 FILES = ()

@@ -8,7 +8,6 @@ import io
 import json
 import logging
 import multiprocessing
-import os
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from pipeline.datasets._scenes.words import caption, tags
 from pipeline.errors import InputError
 from pipeline.jobs import die_with_parent
 from pipeline.storage.files import atomic_write, write_text
+from pipeline.storage.machine import cores
 from pipeline.storage.store import Pairs
 
 FILES = ()
@@ -63,7 +63,7 @@ def draw(
     (folder / INDEX).unlink(missing_ok=True)
     lines = []
     with atomic_write(folder / ARCHIVE) as part, zipfile.ZipFile(part, "w") as archive:
-        drawn = _drawn(count, partial(_draw_one, seed=seed, size=size), workers or _cores())
+        drawn = _drawn(count, partial(_draw_one, seed=seed, size=size), workers or cores())
         for scene in tqdm(drawn, "draw scenes", count, unit="image", mininterval=1):
             # A ZipInfo of its own has a fixed date: the same seed gives the same bytes.
             archive.writestr(zipfile.ZipInfo(scene.name), scene.jpeg)
@@ -97,10 +97,6 @@ def _check(**options: tuple[int, int, int]) -> None:
     for name, (value, low, high) in options.items():
         if not low <= value <= high:
             raise InputError(f"scenes: {name}={value} was given, {low} to {high} is needed")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _drawn(count: int, draw_one: partial[_Drawn], workers: int) -> Iterator[_Drawn]:

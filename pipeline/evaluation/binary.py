@@ -1,6 +1,5 @@
 """The evaluation of binary codes by Hamming distance."""
 
-import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,6 +8,7 @@ from pipeline.evaluation import hamming
 from pipeline.evaluation.inputs import K, check_codes, check_labels, cut_off, cut_offs
 from pipeline.evaluation.metrics import Groups
 from pipeline.evaluation.result import Counts, Result, ascending, ranks_of, summarise
+from pipeline.storage.machine import cores
 
 _CELLS = 1 << 19  # (query, distance) cells whose metrics are computed at a time
 
@@ -63,7 +63,7 @@ def evaluate_packed(
 ) -> Result:
     """``evaluate`` for codes and labels that ``hamming.pack`` has packed: at least one of each."""
     ks, stable = _cuts(k, stable_k)
-    counts = _count(query, database, ranks_of(stable, len(database)), threads or _cores())
+    counts = _count(query, database, ranks_of(stable, len(database)), threads or cores())
     return summarise(_parts(stable, *counts), ks)
 
 
@@ -73,11 +73,6 @@ def _cuts(
     """The cut-offs, and those at which ties in database order count too, ascending."""
     ks = cut_offs(k)
     return ks, ascending(ks if stable_k is None else map(cut_off, stable_k))
-
-
-def _cores() -> int:
-    """Cores this process may use, where the system tells (a scheduler may grant fewer than all)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _count(

@@ -113,7 +113,7 @@ def _share_out(task: Callable[[slice], Any], queries: int, threads: int) -> None
 
 
 @intrinsic
-def _popcount(typing: Any, word: Any) -> Any:
+def popcount(typing: Any, word: Any) -> Any:
     """The number of set bits of a word: LLVM's ctpop, POPCNT or its vector form on the machine."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -176,7 +176,7 @@ def _fill_keys(
     for w in range(code.shape[0]):
         word, column = code[w], codes[w][start:stop]
         for j in range(key.shape[0]):
-            key[j] += np.uint16(_popcount(np.uint32(word ^ column[j])) << np.uint32(1))
+            key[j] += np.uint16(popcount(np.uint32(word ^ column[j])) << np.uint32(1))
 
 
 @compiled

@@ -18,10 +18,12 @@ def correlation_mse(codes: np.ndarray | PackedRows, rows: np.ndarray | None = No
     independent of everything: look at the bits' balance too, which tells when codes collapsed.
     Raises InputError for fewer than two rows or entries that are not finite.
     """
+    codes = codes if isinstance(codes, PackedRows) else np.asarray(codes)
     count = len(codes) if rows is None else len(rows)
     if len(codes.shape) != 2 or count < 2:
         raise InputError(
-            f"codes have shape {codes.shape}; (n, bits) with n of at least 2 is needed"
+            f"codes have shape {codes.shape}, {count} rows of which count; "
+            "(n, bits) and at least 2 are needed"
         )
     covariance = _covariance(codes, np.arange(count) if rows is None else rows)
     if not np.isfinite(covariance).all():

@@ -91,7 +91,7 @@ def evaluate_tasks(
         _check_rows(queries, database, len(views["image"]), len(labels))
         own = None if pair_groups is None else pair_groups[queries]
         instances = evaluate_instances(views["image"][queries], views["text"][queries], own)
-        alone = _without_relevant(labels[queries], _any_of(labels, database))
+        alone = _without_relevant(labels[queries], labels, database)
         measure = _of_task(views, labels, queries, database, map_at, threads)
         for task in TASKS:
             if not labels.shape[1]:
@@ -110,15 +110,15 @@ def evaluate_tasks(
     return {group: _stack(seeds) for group, seeds in groups.items()}
 
 
-def _without_relevant(queries: np.ndarray, known: np.ndarray) -> float:
-    """The share of queries (Q, c) that have none of the database's labels, bool (c,)."""
+def _without_relevant(queries: np.ndarray, labels: Rows, database: np.ndarray) -> float:
+    """The share of queries (Q, c) that no row of the database has a label in common with."""
     if not queries.shape[1]:
         return 0.0
-    alone = np.asarray(~(queries.astype(bool) & known).any(axis=1))
+    alone = np.asarray(~(queries.astype(bool) & _any_of(labels, database)).any(axis=1))
     if alone.all():
         raise InputError(
-            f"none of the {len(queries):,} queries shares a label with any item "
-            "of the database, so that every metric would be 0; labels or "
+            f"none of the {len(queries):,} queries shares a label with any of the "
+            f"{len(database):,} items of the database, so that every metric would be 0; labels or "
             "split are at fault (without labels, leave them out: instance metrics need none)"
         )
     if alone.any():

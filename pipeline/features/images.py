@@ -79,7 +79,7 @@ def reopen(
         for first in tqdm(range(0, len(images), batch_size), desc="images", disable=None):
             rows = [encoder.prepare(_opened(x, least)) for x in images[first : first + batch_size]]
             pixels = torch.from_numpy(np.stack(rows)).to(target)
-            parts.append(_encode(encoder, pixels, mixed_precision).cpu().numpy())
+            parts.append(encode_batch(encoder, pixels, mixed_precision).cpu().numpy())
         return np.concatenate(parts)
 
     return encode
@@ -147,7 +147,7 @@ def write_image_features(
     facts = {"weights": digest_of(encoder)}
     encoder = encoder.to(target)
     least = encoder.resized if reduced_decode else 0
-    images = _Images(pairs.image_root, references, encoder.prepare, least)
+    images = ImageDataset(pairs.image_root, references, encoder.prepare, least)
     lost = _UnreadableImages(len(references), max_undecodable, pairs.image_root)
     shape = (len(numbers), encoder.dimensions)
     shard = -(-_SHARD // batch_size) * batch_size  # the same batches with and without a kill
@@ -169,7 +169,7 @@ def write_image_features(
             valid = lost.note(references[first : first + len(faults)], faults)
             write(
                 first,
-                _encode(encoder, pixels.to(target, non_blocking=True), mixed_precision),
+                encode_batch(encoder, pixels.to(target, non_blocking=True), mixed_precision),
                 valid,
             )
     lost.report()
@@ -191,7 +191,7 @@ def _references(pairs: Pairs) -> tuple[list[str], np.ndarray]:
     return references, numbers
 
 
-class _Images(Dataset):
+class ImageDataset(Dataset):
     """Per image its array as ``prepare`` gives it, and '' or why it could not be had.
 
     least  as of ``open_rgb``
@@ -249,7 +249,7 @@ def _next(batches: Iterator[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[str
 
 
 @torch.inference_mode()
-def _encode(encoder: ImageEncoder, pixels: Tensor, mixed_precision: bool | str) -> Tensor:
+def encode_batch(encoder: ImageEncoder, pixels: Tensor, mixed_precision: bool | str) -> Tensor:
     """The features of a batch."""
     with precision(pixels.device, mixed_precision):
         return by_halves(encoder, pixels, "image")

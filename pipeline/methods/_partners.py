@@ -11,8 +11,9 @@ from torch import Tensor
 from pipeline.errors import CollapseError
 
 log = logging.getLogger(__name__)
+JSD_AT_CHANCE = -2 * math.log(2)  # the bound of Eq. 5 when the critic tells nothing apart
 #: standard errors that a rank has to be above chance, and below the best one to have faded
-AUDIBLE, FADED = 2.0, 4.0
+CHANCE_ERRORS, FADED_ERRORS = 2.0, 4.0
 #: at most so many training pairs, and one in 25, are spared to watch the training from outside
 HELD_OUT = 256
 
@@ -63,7 +64,7 @@ def watch(p: Sequence[Tensor]) -> dict[str, float]:
     return {"partners": found, "partners_error": error}
 
 
-def judge(
+def collapse_report(
     p: Sequence[Tensor], history: Sequence[Mapping[str, float]], otherwise: str, hint: str
 ) -> str:
     """``fault``, which ends in a CollapseError, or where ``otherwise`` is 'warn' in a warning.
@@ -76,7 +77,7 @@ def judge(
     last = history[-1]
     said = (
         f"the codes of {p[0].shape[1]} bits collapsed: {found}; mean |p - 1/2| is "
-        f"{last['mean_abs']:.3f}, the bound {last['bound']:.3f} where {-2 * math.log(2):.3f} is "
+        f"{last['mean_abs']:.3f}, the bound {last['bound']:.3f} where {JSD_AT_CHANCE:.3f} is "
         f"chance; {hint}"
     )
     if otherwise == "raise":
@@ -90,10 +91,10 @@ def fault(p: Sequence[Tensor], history: Sequence[Mapping[str, float]]) -> str:
     constant = max(int(((means > 0.5).float().std(dim=0) == 0).sum()) for means in p)
     if constant > p[0].shape[1] / 2:
         return f"{constant} bits of a view are constant"
-    return silence([(record["partners"], record["partners_error"]) for record in history])
+    return lost_partners([(record["partners"], record["partners_error"]) for record in history])
 
 
-def silence(ranks: Sequence[tuple[float, float]]) -> str:
+def lost_partners(ranks: Sequence[tuple[float, float]]) -> str:
     """What the partner ranks and standard errors of all epochs say against the last, or ''.
 
     Codes have collapsed when they find partners no better than chance, and have faded when they
@@ -101,10 +102,10 @@ def silence(ranks: Sequence[tuple[float, float]]) -> str:
     """
     last, error = ranks[-1]
     best = max(rank for rank, _ in ranks)
-    if last - 0.5 <= AUDIBLE * error:
+    if last - 0.5 <= CHANCE_ERRORS * error:
         return (
             f"partners are found no better than by chance ({last:.3f}, chance is .5 ± {error:.3f})"
         )
-    if last - 0.5 < (best - 0.5) / 2 and best - last > FADED * error:
+    if last - 0.5 < (best - 0.5) / 2 and best - last > FADED_ERRORS * error:
         return f"partners are found at {last:.3f}, less than half as well as before ({best:.3f})"
     return ""

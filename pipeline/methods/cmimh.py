@@ -4,7 +4,6 @@ The paper's names: z are the logits that an encoder gives, p = sigmoid(z) its Be
 codes sampled from them, T = g_v' g_t the critic of Eq. 5, D the classifier of Eq. 11.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -21,7 +20,6 @@ from pipeline.methods._epochs import Training
 from pipeline.methods._views import explainable
 from pipeline.seeds import derive
 
-JSD_AT_CHANCE = -2 * math.log(2)  # the bound of Eq. 5 when the critic tells nothing apart
 INIT_LOGIT_STD = 3.0  # bits that start undecided are noise to the decoders
 MAX_GRADIENT_NORM = 1.0  # of the encoders: what a gap weight in force too early would exceed
 SAMPLE = 4096  # rows that statistics of a view are taken from
@@ -114,11 +112,12 @@ class CMIMH(_deep.TwoNetHasher):
         )
         nets.requires_grad_(False)
         self.critics_ = nets.critic
-        self.collapsed_ = _partners.judge(nets.means(some), self.history_, self.on_collapse, HINT)
+        p = nets.means(some)
+        self.collapsed_ = _partners.collapse_report(p, self.history_, self.on_collapse, HINT)
         return nets.encoder[0], nets.encoder[1]
 
     def objective(self, terms: dict[str, Tensor], unit: float, warm: float = 1.0) -> Tensor:
-        """Eq. 14, to be minimised, and D's own loss, which D alone feels."""
+        """Eq. 14, to be minimised, and D's own loss, whose gradient reaches D alone."""
         return (
             self.w_intra * terms["intra"] / unit
             - self.w_inter * terms["bound"]
@@ -262,7 +261,7 @@ def symmetrised_kl(z_v: Tensor, z_t: Tensor) -> Tensor:
 
 
 def total_correlation(d: nn.Module, p: Tensor) -> Tensor:
-    """E[log D - log(1 - D)] (Eq. 11, 12), the mean of D's logit in nats; D does not feel it."""
+    """E[log D - log(1 - D)] (Eq. 11, 12), the mean of D's logit in nats; no gradient reaches D."""
     frozen = {name: parameter.detach() for name, parameter in d.named_parameters()}
     return functional_call(d, frozen, signed(p)).mean()
 

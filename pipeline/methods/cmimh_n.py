@@ -1,8 +1,9 @@
-"""CMIMH-N: our extension of CMIMH, in which a pair's neighbours speak for it. Not in the paper.
+"""CMIMH-N: our extension of CMIMH by nearest neighbours. Not in the paper.
 
-CMIMH asks the bits for everything that is particular to one pair, as loudly as for its meaning, and
-calls every other pair of a mini-batch unrelated. Here both are softened by the pairs most like a
-pair in both views together, found once from the features; no label is seen.
+CMIMH's decoders reconstruct single pairs, and its critic takes every other pair of a mini-batch for
+a negative. Here decoders reconstruct a mixture of a pair and the mean of its nearest neighbours,
+and the nearest pairs of a mini-batch count as positives too. Neighbours are found from the
+features; no label is seen.
 """
 
 import math
@@ -114,7 +115,7 @@ def _as_one(views: Sequence[Tensor]) -> Tensor:
     """Both views (n, d) as one, whose inner products say how alike two pairs are.
 
     They are the sum of both views' cosines, each divided by its standard deviation over pairs of
-    pairs, so that neither view outvotes the other.
+    pairs, so that both views have equal influence.
     """
     unit = []
     for view in views:

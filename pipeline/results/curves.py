@@ -19,7 +19,7 @@ from pipeline.results.record import write_record
 from pipeline.results.registry import MODALITIES, Measured, metric
 from pipeline.results.style import FAINT, LineStyle, line_styles, quiet_axes
 from pipeline.results.tables import extra_columns, write_csv
-from pipeline.results.views import label
+from pipeline.results.views import printed
 from pipeline.storage.files import atomic_write
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def draw(spec: Spec, data: "pd.DataFrame") -> "Figure":
         axes, key = grid[i, j], row | column
         inside = (data["view"] == key["view"]) & (data["dataset"] == key["dataset"])
         _panel(axes, kind, data[inside], styles)
-        axes.set_title(" · ".join(label("", key[k]) for k in DATA[:2] if key[k]))
+        axes.set_title(" · ".join(printed(key[k]) for k in DATA[:2] if key[k]))
         axes.set_xlabel(_x_label(spec, kind) if i == len(rows) - 1 else "")
         axes.set_ylabel(_y_label(spec, kind) if j == 0 else "")
     _legend(figure, grid, series, _legend_title(spec))
@@ -287,7 +287,7 @@ def _legend(figure: "Figure", grid: np.ndarray, series: Sequence[str], title: st
         chosen = [name for name in series if name in handles]
         lines = -(-len(chosen) // (1 + 2 * grid.shape[1]))
         figure.legend(
-            [handles[name] for name in chosen], [label("", name) for name in chosen],
+            [handles[name] for name in chosen], [printed(name) for name in chosen],
             loc="outside lower center", handlelength=2.8, title=title,
             ncols=-(-len(chosen) // lines),
         )  # fmt: skip

@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.results.markdown import escaped, line
 from pipeline.results.registry import CODES, metric
-from pipeline.results.views import label
+from pipeline.results.views import printed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +135,7 @@ def _ranks_of(spec: Spec, place: tuple[str, int], rows: "pd.DataFrame") -> str:
         lines.append(line([escaped(method), *ranks]))
     aside = sorted(rows[rows["form"] != CODES]["method"].unique())
     note = f"\nNot ranked: {', '.join(map(escaped, aside))}.\n" if aside else ""
-    head = f"## Ranks: {escaped(label('dataset', place[0]))}, {place[1]} bits\n"
+    head = f"## Ranks: {escaped(printed(place[0]))}, {place[1]} bits\n"
     return "\n".join([head, *lines]) + "\n" + note
 
 

@@ -18,7 +18,7 @@ from pipeline.results import findings
 from pipeline.results.gallery import Gallery
 from pipeline.results.record import endings
 from pipeline.results.tables import read_csv
-from pipeline.results.views import label, view
+from pipeline.results.views import printed, view
 from pipeline.storage.files import write_text
 
 Spec = Mapping[str, Any]
@@ -87,7 +87,7 @@ def coverage(specs: Sequence[Spec]) -> list[dict[str, str]]:
     for place_of, members in groupby(sorted(cells, key=place), key=place):
         group = list(members)
         records.append(
-            dict(zip(keys, (label("dataset", place_of[0]), *place_of[1:]), strict=True))
+            dict(zip(keys, (printed(place_of[0]), *place_of[1:]), strict=True))
             | {
                 "methods": _joined(cell["method"] for cell in group),
                 "bits": _joined(sorted({cell["bits"] for cell in group})),
@@ -139,7 +139,7 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["named"] = lambda value: label("", value)
+    environment.filters["named"] = printed
     environment.filters["jpeg"] = lambda data: f"data:image/jpeg;base64,{_base64(data)}"
     return environment
 

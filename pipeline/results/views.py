@@ -5,7 +5,6 @@ The Markdown, LaTeX and HTML views all print a ``View``; none of them looks at a
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -202,21 +201,21 @@ def view(spec: Mapping[str, Any], table: "pd.DataFrame") -> View:
     )
 
 
-def label(key: str, value: Any) -> str:
-    """How the value of a key is printed."""
+def printed(value: Any) -> str:
+    """How a value of a key is printed."""
     return _NAMES.get(str(value), str(value))
 
 
 def _row_labels(keys: Sequence[str], values: Sequence[Any], grouped: bool) -> tuple[str, ...]:
     """As a column head names them, what stands below no head of its own: a heading."""
-    plain = tuple(label(key, value) for key, value in zip(keys, values, strict=True))
+    plain = tuple(map(printed, values))
     return (*_column_labels(keys[:1], values[:1]), *plain[1:]) if grouped else plain
 
 
 def _column_labels(keys: Sequence[str], values: Sequence[Any]) -> tuple[str, ...]:
     named: dict[str, Callable[[Any], str]] = {
         "bits": lambda value: f"{value} bits",
-        **{key: partial(label, key) for key in ("dataset", "task", "metric")},
+        **dict.fromkeys(("dataset", "task", "metric"), printed),
         "method": str,
     }
     return tuple(
@@ -311,7 +310,7 @@ def _units(spec: Mapping[str, Any], with_paper: bool) -> str:
     percent = [name for name in names if metric(name).scale == 100]
     plain = [name for name in names if metric(name).scale == 1]
     told = [f"{', '.join(percent)} in percent"] if percent else []
-    told += [f"{', '.join(label('metric', name) for name in plain)} as they are"] if plain else []
+    told += [f"{', '.join(printed(name) for name in plain)} as they are"] if plain else []
     form = "mean ± standard deviation over seeds"
     beside = "; below, the paper's number and the difference" if with_paper else ""
     alone = " The paper prints nothing for this data." if "paper" in spec and not with_paper else ""

@@ -4,7 +4,6 @@
 when its size and digest are right. A file that was put there by hand is verified and used.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -21,7 +20,7 @@ import requests
 
 from pipeline.errors import InputError
 from pipeline.storage import transfer
-from pipeline.storage.files import write_text
+from pipeline.storage.files import hold, write_text
 from pipeline.storage.transfer import PermanentError, RetryPolicy, TransientError
 
 _log = logging.getLogger(__name__)
@@ -128,11 +127,7 @@ def _part(target: Path) -> Iterator[Path]:
     """The file that collects what arrives, held by one process at a time."""
     part = target.with_name(f".{target.name}.part")
     with part.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _log.info("%s: another process is downloading it; waiting", target)
-            fcntl.flock(file, fcntl.LOCK_EX)
+        hold(file, target)
         part.touch()  # whoever held the lock before may have renamed the file away
         yield part
 
@@ -208,7 +203,7 @@ def _record(remote: Remote, path: Path, folder: Path) -> None:
     value = f"sha256:{_digest(path, 'sha256')}"
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # several files of a folder may arrive at once
+        hold(handle, folder)  # several files of a folder may arrive at once
         recorded = _recorded(folder) | {remote.name: value}
         write_text(folder / DIGESTS, json.dumps(recorded, indent=2, sort_keys=True) + "\n")
     finally:

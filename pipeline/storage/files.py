@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.errors import InputError
 from pipeline.storage.recognise import aside
@@ -113,23 +113,29 @@ def _kept(part: Path, notes: Path, of: str) -> int:
     return found["done"] if found.get("of") == of and part.exists() else 0
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    """Hold the lock file ``path``; whether there was another process to wait for.
+def hold(file: IO[bytes] | int, path: Path) -> bool:
+    """Lock an open file until it is closed; whether there was another process to wait for.
 
     Where the file system knows no locks, there is nothing to hold.
     """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        log.info("%s: another process is at work on this file; waiting for it", path)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return True
+    except OSError as error:
+        log.info("%s: cannot be locked (%s)", path, error.strerror)
+    return False
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Hold the lock file ``path``; whether there was another process to wait for."""
     waited = False
     while True:
         with path.open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                waited = True
-                log.info("%s: another process is at work on this file; waiting for it", path)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            except OSError as error:
-                log.info("%s: cannot be locked (%s)", path, error.strerror)
+            waited |= hold(file, path)
             if not _is_at(file.fileno(), path):
                 continue  # whoever held it has removed it
             try:

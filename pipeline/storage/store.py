@@ -29,7 +29,7 @@ from pipeline import __version__
 from pipeline.errors import InputError
 from pipeline.storage import sealed
 from pipeline.storage.files import PartialFile, atomic_write, resumable_write, sha256
-from pipeline.storage.memory import check_fits
+from pipeline.storage.machine import check_fits
 from pipeline.storage.packed import PackedRows
 
 log = logging.getLogger(__name__)

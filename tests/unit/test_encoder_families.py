@@ -319,7 +319,7 @@ def test_wrong_options_and_models_end_in_a_sentence(pairs, clip, tmp_path):
 
 
 def test_a_batch_that_memory_does_not_hold_is_encoded_by_halves():
-    from pipeline.features.images import ImageEncoder, _encode
+    from pipeline.features.images import ImageEncoder, encode_batch
 
     class Narrow(ImageEncoder):
         def prepare(self, image):
@@ -332,10 +332,10 @@ def test_a_batch_that_memory_does_not_hold_is_encoded_by_halves():
 
     encoder, pixels = Narrow(3), torch.rand(21, 3, 4, 4)
     encoder.room = 4
-    torch.testing.assert_close(_encode(encoder, pixels, False), pixels.mean(dim=(2, 3)))
+    torch.testing.assert_close(encode_batch(encoder, pixels, False), pixels.mean(dim=(2, 3)))
     encoder.room = 0
     with pytest.raises(InputError, match="does not hold one image"):
-        _encode(encoder, pixels, False)
+        encode_batch(encoder, pixels, False)
 
 
 def test_texts_that_memory_does_not_hold_are_encoded_by_halves(monkeypatch):

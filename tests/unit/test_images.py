@@ -408,7 +408,7 @@ def test_features_do_not_depend_on_batches_or_workers(folder, tmp_path):
 
 def extract_and_die(pairs, path, batches):
     """In a process of its own: extract, and be killed after so many batches."""
-    encoded, seen = images._encode, []
+    encoded, seen = images.encode_batch, []
 
     def encode(*args):
         seen.append(0)
@@ -416,7 +416,7 @@ def extract_and_die(pairs, path, batches):
             os.kill(os.getpid(), signal.SIGKILL)
         return encoded(*args)
 
-    images._SHARD, images._encode = 4, encode
+    images._SHARD, images.encode_batch = 4, encode
     torch.set_num_threads(1)
     write_images(pairs, path, MADE, **SQUEEZENET, **SHARDED)
 
@@ -452,8 +452,8 @@ def test_a_kill_costs_one_shard_and_changes_no_byte(
     write_images(sharded, tmp_path / "whole.h5", MADE, **SQUEEZENET, **SHARDED)
     killed_after(batches, sharded, tmp_path / "f.h5")
     assert not (tmp_path / "f.h5").exists()
-    rows, encode = [], images._encode
-    monkeypatch.setattr(images, "_encode", lambda *a: rows.append(len(a[1])) or encode(*a))
+    rows, encode = [], images.encode_batch
+    monkeypatch.setattr(images, "encode_batch", lambda *a: rows.append(len(a[1])) or encode(*a))
     caplog.clear()
     with caplog.at_level(logging.INFO):
         write_images(sharded, tmp_path / "f.h5", MADE, **SQUEEZENET, **SHARDED)
@@ -483,8 +483,8 @@ def test_what_was_kept_of_something_else_is_not_gone_on_from(
 
 def test_two_extractions_of_one_file_at_once_do_the_work_once(sharded, tmp_path, monkeypatch):
     """As when a workflow is killed and started again while the job it had started lives on."""
-    rows, encode = [], images._encode
-    monkeypatch.setattr(images, "_encode", lambda *a: rows.append(len(a[1])) or encode(*a))
+    rows, encode = [], images.encode_batch
+    monkeypatch.setattr(images, "encode_batch", lambda *a: rows.append(len(a[1])) or encode(*a))
     with ThreadPoolExecutor(2) as pool:
         runs = [
             pool.submit(

@@ -178,7 +178,7 @@ def test_a_share_of_queries_without_a_relevant_item_is_counted(caplog):
 def test_queries_none_of_which_has_a_relevant_item_are_an_error():
     labels = np.ones((40, 2), np.uint8)
     labels[:10, 0], labels[10:, 1] = 0, 0
-    with pytest.raises(InputError, match="none of the 10 queries shares a label with any item"):
+    with pytest.raises(InputError, match="none of the 10 queries shares a label with any of"):
         setting(labels)
 
 

@@ -1,4 +1,4 @@
-"""The partner rank: by its definition, at chance, and what counts as silence."""
+"""The partner rank: by its definition, at chance, and what counts as a collapse."""
 
 import numpy as np
 import pytest
@@ -51,8 +51,8 @@ def test_the_standard_error_is_that_of_random_pairings():
         ([(0.8, 0.1), (0.62, 0.05)], ""),  # within what chance explains
     ],
 )
-def test_silence_is_chance_or_less_than_half_of_what_was_found_before(ranks, said):
-    found = _partners.silence(ranks)
+def test_partners_are_lost_at_chance_or_at_less_than_half_of_what_was_found_before(ranks, said):
+    found = _partners.lost_partners(ranks)
     assert said in found and bool(said) == bool(found)
 
 

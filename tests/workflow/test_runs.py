@@ -119,7 +119,7 @@ def test_photographs_are_in_table_3_figures_4_and_5_and_the_gallery(coco):
 
 
 @pytest.fixture(scope="module")
-def atomic_write(snakemake, demo_overlay):
+def whole(snakemake, demo_overlay):
     """Everything that `all` makes, from the demo in small: one seed, few pictures, every rule.
 
     The drawn set goes by the name of one of the paper's, so that the paper's numbers are beside.

@@ -55,7 +55,7 @@ def draw(
 
 
 def _vectors(tags: list[list[str]], labels: np.ndarray) -> np.ndarray:
-    """What every image shows: its labels, and half as loud the main topics of its tags."""
+    """What every image shows: its labels and, at half the weight, the main topics of its tags."""
     often = Counter(tag for found in tags for tag in set(found))
     kept = sorted(tag for tag, count in often.items() if count >= min(20, len(tags) / 100))
     column = {tag: i for i, tag in enumerate(kept)}

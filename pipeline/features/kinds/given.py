@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.storage.memory import rows_at_once
+from pipeline.storage.machine import rows_at_once
 from pipeline.storage.store import Pairs, Provenance, feature_writer
 
 _BLOCK = 8192

@@ -1,12 +1,18 @@
-"""How much memory this machine has, and refusals of what cannot fit before it is read."""
+"""What this machine has: cores, and memory, with refusals of what cannot fit before it is read."""
 
 import math
+import os
 
 import psutil
 
 from pipeline.errors import InputError
 
 _BLOCK_BYTES = 256 * 2**20
+
+
+def cores() -> int:
+    """Cores this process may use, where the system tells (a scheduler may grant fewer than all)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_fits(where: str, shape: tuple[int, ...], itemsize: int) -> None:
