@@ -31,6 +31,7 @@ from pipeline.methods import available, create
 from pipeline.methods.base import Hasher
 from pipeline.results.style import line_styles, quiet_axes
 from pipeline.runs import plan
+from pipeline.storage import store
 from pipeline.storage.files import atomic_write, write_text
 
 HERE = Path(__file__).parent
@@ -38,7 +39,7 @@ ACCURACY, COST = HERE / "results" / "methods.csv", HERE / "results" / "methods_c
 COST_PICTURE = HERE.parent / "docs" / "img" / "cost.png"
 QUALITY = ("synth", 32)  # what stands beside the costs
 SETTINGS = (("synth", 16), ("synth", 32), ("synth", 64), ("wiki", 16), ("wiki", 32))
-TASKS = ["i2t", "t2i", "i2i", "t2t"]
+TASKS = list(store.TASKS)
 #: methods as their authors have them, where our defaults differ; beside the others in the tables
 VARIANTS = {
     "djsrh-uncentred": ("djsrh", {"center": False}),

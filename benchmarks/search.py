@@ -21,9 +21,6 @@ from pipeline.evaluation import evaluate
 from pipeline.search.ranking import Codes
 from pipeline.storage import store
 
-TASKS = {"i2t": ("image", "text"), "t2i": ("text", "image"), "i2i": ("image", "image"),
-         "t2t": ("text", "text")}  # fmt: skip
-
 
 def latency(items: int, bits: int = 64, queries: int = 300, k: int = 10) -> None:
     """Median and 99th percentile of single queries, in milliseconds."""
@@ -86,7 +83,8 @@ def ties(cell: Path, k: int = 1000) -> None:
 
     paths = json.loads(attributes["input_paths"])
     found = []
-    for task, (asking, answering) in TASKS.items():
+    for task in store.TASKS:
+        asking, answering = store.VIEWS[task[0]], store.VIEWS[task[2]]
         queries, database = getattr(codes, asking)[0], getattr(codes, answering)[0]
         exact = evaluate(
             *(queries[split.query], database[split.database]),

@@ -22,7 +22,7 @@ _PARTS = {"train": "train", "restval": "train", "val": "validation", "test": "qu
 
 
 def pairs(raw: Path, *, file: str, images: str = "images", captions: str = "each") -> Pairs:
-    """The pairs of a split file: test asks, train (and restval) is trained on, val set aside.
+    """The pairs of a split file: queries test, trained on train and restval, set aside val.
 
     file      its path, relative to ``raw``
     images    the folder or archive below ``raw`` with the images

@@ -17,9 +17,8 @@ from pipeline.evaluation.instance import evaluate_instances
 from pipeline.evaluation.real_valued import evaluate_real
 from pipeline.storage import store
 from pipeline.storage.files import write_text
-from pipeline.storage.store import TASKS, Codes, Provenance, Split
+from pipeline.storage.store import TASKS, VIEWS, Codes, Provenance, Split
 
-_VIEWS = {"i": "image", "t": "text"}
 _CURVES = ("precision_at", "pr_")
 _BLOCK = 65_536  # rows looked at in one go
 log = logging.getLogger(__name__)
@@ -87,7 +86,7 @@ def evaluate_tasks(
     groups: dict[str, list[dict[str, Any]]] = {group: [] for group in (*TASKS, "codes", "queries")}
     for i, split in enumerate(splits.values()):
         queries, database = _rows(split, phase)
-        views = {view: getattr(codes, view)[i] for view in _VIEWS.values()}
+        views = {view: getattr(codes, view)[i] for view in VIEWS.values()}
         _check_rows(queries, database, len(views["image"]), len(labels))
         own = None if pair_groups is None else pair_groups[queries]
         instances = evaluate_instances(views["image"][queries], views["text"][queries], own)
@@ -97,7 +96,7 @@ def evaluate_tasks(
             if not labels.shape[1]:
                 groups[task].append(instances.get(task, {}))
                 continue
-            result = measure(_VIEWS[task[0]], _VIEWS[task[2]])
+            result = measure(VIEWS[task[0]], VIEWS[task[2]])
             found = result.arrays() | {"without_relevant": np.float64(alone)}
             groups[task].append(found | instances.get(task, {}))
         known = {

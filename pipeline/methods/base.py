@@ -76,7 +76,11 @@ class Hasher(ABC):
         return f"{type(self).__name__}({', '.join(params)})"
 
     def fit(self, image: np.ndarray, text: np.ndarray) -> Self:
-        """Learn from n paired rows; labels are never seen."""
+        """Learn from n paired rows; labels are never seen.
+
+        Raises InputError for views that are not finite or do not fit together, and CollapseError
+        where the method says so.
+        """
         image, text = self._check_fit(image, text)
         try:
             self._fit(image, text)
@@ -86,6 +90,8 @@ class Hasher(ABC):
                 "they may be too large, too small, or all but constant"
             ) from None
         return self
+
+    # The four below raise InputError before ``fit``, and for features of another width.
 
     def encode_image(self, x: np.ndarray) -> np.ndarray:
         """Codes of images (n, bits): bool, or float32 if the method is ``real_valued``."""

@@ -1,4 +1,4 @@
-"""The report of a run: which results, galleries and assumptions go on the front page."""
+"""What goes on the front page of a run: its results, galleries and assumptions."""
 
 import json
 import re

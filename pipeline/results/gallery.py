@@ -11,9 +11,8 @@ from pipeline.errors import InputError
 from pipeline.features.captions import draw_captions
 from pipeline.features.decode import ImageFiles, decode
 from pipeline.seeds import derive
-from pipeline.storage.store import TASKS, Codes, Pairs, Split
+from pipeline.storage.store import TASKS, VIEWS, Codes, Pairs, Split
 
-_VIEWS = {"i": "image", "t": "text"}
 _THUMBNAIL = 160  # pixels a side
 _MOST_TAGS = 10
 
@@ -90,7 +89,7 @@ def gallery(
         if codes.image[0].dtype != bool:
             raise InputError(f"{title}: the gallery compares binary codes, {name} has real values")
     sides = _Sides(pairs, text)
-    tasks = [task for task in TASKS if all(sides.has(_VIEWS[v]) for v in (task[0], task[2]))]
+    tasks = [task for task in TASKS if all(sides.has(VIEWS[v]) for v in (task[0], task[2]))]
     if not tasks:
         return Gallery(title, note="This data set has features only: there is nothing to show.")
     both = dict(zip(names, (codes_a, codes_b), strict=True))
@@ -115,14 +114,14 @@ def _drawn(split: Split, count: int, seed: int) -> np.ndarray:
 def _shown(
     task: str, query: int, sides: "_Sides", both: Mapping[str, Codes], split: Split, top: int
 ) -> GalleryQuery:
-    asking, answering = _VIEWS[task[0]], _VIEWS[task[2]]
+    of_query, of_database = VIEWS[task[0]], VIEWS[task[2]]
     rankings = []
     for name, codes in both.items():
-        database = getattr(codes, answering)[0][split.database]
-        found = split.database[nearest(getattr(codes, asking)[0][query], database, top)]
-        items = [sides.item(answering, row, relevant_to=query) for row in found]
+        database = getattr(codes, of_database)[0][split.database]
+        found = split.database[nearest(getattr(codes, of_query)[0][query], database, top)]
+        items = [sides.item(of_database, row, relevant_to=query) for row in found]
         rankings.append(Ranking(name, items))
-    return GalleryQuery(task, sides.item(asking, query), sides.labels(query), rankings)
+    return GalleryQuery(task, sides.item(of_query, query), sides.labels(query), rankings)
 
 
 class _Sides:

@@ -136,11 +136,11 @@ def _mean_ap(name: str, cut: str, variant: str | None) -> Metric:
     return replace(made, stable=_mean_over_queries(name, "", f"ap_stable@{cut}").read)
 
 
-def _recall(name: str, cut: str, variant: str | None) -> Metric:
+def _hit_rate(name: str, cut: str, variant: str | None) -> Metric:
     if variant:
         description = f"share of queries with an item of their own pair among the first {cut}"
         return replace(_mean_over_queries(name, description, f"own@{cut}"), only=CROSS)
-    description = f"share of queries with a relevant item among the first {cut}"
+    description = f"hit rate: share of queries with a relevant item among the first {cut}"
     return _mean_over_queries(name, description, f"hit@{cut}")
 
 
@@ -230,7 +230,7 @@ _FAMILIES: dict[str, Callable[..., Metric]] = {
     rf"mAP@(?P<cut>\d+|all)(:(?P<variant>{'|'.join(v for v in _AP_VARIANTS if v)}))?": _mean_ap,
     r"P@(?P<cut>\d+)": _precision,
     r"P@r(?P<radius>\d+)": _precision_within,
-    r"R@(?P<cut>\d+)(:(?P<variant>instance))?": _recall,
+    r"R@(?P<cut>\d+)(:(?P<variant>instance))?": _hit_rate,
     "MedR": _median_rank,
     "MeanR": _mean_rank,
     "TC": _total_correlation,

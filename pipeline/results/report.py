@@ -1,4 +1,4 @@
-"""The front page: one HTML file with all tables, figures and examples, and nothing to fetch."""
+"""The report as a page: one HTML file with all tables, figures and examples, nothing to fetch."""
 
 import base64
 import os

@@ -35,7 +35,8 @@ from pipeline.storage.packed import PackedRows
 log = logging.getLogger(__name__)
 LAYOUT = 2
 _ROWS = 65_536  # rows of labels read in one go
-TASKS = ("i2t", "t2i", "i2i", "t2t")  # who asks and who answers, as in the groups of a metrics file
+TASKS = ("i2t", "t2i", "i2i", "t2t")  # view of the query, view of the database
+VIEWS = {"i": "image", "t": "text"}
 #: what h5py raises when it stumbles in a damaged file
 _FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision", "transformers", "numba",

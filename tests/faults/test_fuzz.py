@@ -17,11 +17,11 @@ from PIL import Image
 
 from pipeline import datasets
 from pipeline.datasets import _probe
-from pipeline.datasets._sift import sift_bow
 from pipeline.datasets.coco2017 import ANNOTATIONS as COCO
 from pipeline.datasets.mirflickr25k import ANNOTATIONS, ARCHIVE
 from pipeline.errors import InputError
 from pipeline.features import decode
+from pipeline.features.kinds.sift_bow import sift_bow
 from pipeline.runs import plan
 from pipeline.storage import store, transfer
 from pipeline.storage.store import Codes, Pairs, Provenance, Split

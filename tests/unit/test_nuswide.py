@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline import datasets
-from pipeline.datasets._sift import sift_bow
 from pipeline.datasets._split_files import read_split
 from pipeline.errors import InputError
+from pipeline.features.kinds.sift_bow import sift_bow
 from pipeline.features.kinds.sift_bow import write as write_sift_features
 from pipeline.storage import store
 
