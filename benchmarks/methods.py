@@ -26,11 +26,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.reference_data import Retrieval, load
+from pipeline import names
 from pipeline.evaluation import evaluate, evaluate_real
 from pipeline.methods import available, create
 from pipeline.methods.base import Hasher
 from pipeline.results.style import line_styles, quiet_axes
-from pipeline.runs import plan
 from pipeline.storage import store
 from pipeline.storage.files import atomic_write, write_text
 
@@ -236,7 +236,7 @@ def label(method: str) -> str:
     remade = "re-implementation" in cls.__doc__.lower()
     notes = ["re-implementation"] * remade + [variant] * bool(variant)
     notes += ["not cross-modal: both views at test"] * cls.sees_both_views
-    return f"{plan.label(name)} ({', '.join(notes)})" if notes else plan.label(name)
+    return f"{names.label(name)} ({', '.join(notes)})" if notes else names.label(name)
 
 
 def cost_table(costs: pd.DataFrame, reached: pd.Series) -> str:
@@ -266,11 +266,11 @@ def draw_cost(costs: pd.DataFrame, reached: pd.Series) -> None:
     import matplotlib.pyplot as plt
 
     known = costs[costs["method"].isin(reached.index)].sort_values("cpu")
-    look = line_styles([plan.label(method) for method in known["method"]])
+    look = line_styles([names.label(method) for method in known["method"]])
     with quiet_axes():
         figure, axis = plt.subplots(figsize=(7.2, 4.2))
         for method, seconds in zip(known["method"], known["cpu"], strict=True):
-            name, place = plan.label(method), (seconds, reached[method])
+            name, place = names.label(method), (seconds, reached[method])
             axis.plot(*place, color=look[name].color, marker=look[name].marker)
             axis.annotate(name, place, (5, 4), textcoords="offset points", fontsize=8)
         axis.set_xscale("log")

@@ -22,6 +22,7 @@ import torch
 import yaml
 
 from pipeline.methods import create
+from pipeline.names import label, parse_name
 from pipeline.runs import plan
 
 STEP = 0.01  # s of a GPU per optimiser step: networks this small wait for kernels to start
@@ -84,7 +85,7 @@ def cost(method: str, usual: Mapping[str, Any], rows: int) -> tuple[float, float
 
 def costs(config: Mapping[str, Any], rows: int) -> dict[str, tuple[float, float]]:
     """The cost of every method that the config asks for, each method in a process of its own."""
-    names = sorted({plan.parse_name(s.method)[0] for s in plan.all_settings(config)})
+    names = sorted({parse_name(s.method)[0] for s in plan.all_settings(config)})
     usual = [parameters(name, 32, config["methods"].get(name) or {}) for name in names]
     with ProcessPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as pool:
         return dict(zip(names, pool.map(cost, names, usual, [rows] * len(names)), strict=True))
@@ -114,7 +115,7 @@ def trainings(config: Mapping[str, Any], rows: int) -> list[str]:
         table[name] += seeds * np.array([1 / seeds, steps, seconds / 3600, steps * STEP / 3600])
     lines = ["| method | settings | optimiser steps | core hours | GPU hours |",
              "|---|---:|---:|---:|---:|"]  # fmt: skip
-    rows_of = [*((plan.label(name), r) for name, r in table.items()), ("all", sum(table.values()))]
+    rows_of = [*((label(name), r) for name, r in table.items()), ("all", sum(table.values()))]
     return lines + [
         f"| {name} | {r[0]:.0f} | {r[1]:,.0f} | {r[2]:.1f} | {r[3]:.1f} |" for name, r in rows_of
     ]
@@ -134,7 +135,7 @@ def disk(config: Mapping[str, Any]) -> Counter:
         components = config["features"][name].get("image_pca", 0)
         by_stage["PCA, every seed its own"] += seeds * PAIRS[dataset] * components * 4
     for s in settings:
-        real = plan.parse_name(s.method)[0] == "ldr"
+        real = parse_name(s.method)[0] == "ldr"
         by_stage["codes"] += (
             2 * seeds * PAIRS[s.dataset] * (s.bits * 4 if real else -(-s.bits // 8))
         )

@@ -16,8 +16,8 @@ import pandas as pd
 
 from benchmarks.methods import HERE
 from pipeline.methods import available, create
-from pipeline.results.tables import read_csv, shown
-from pipeline.runs import plan
+from pipeline.names import label, value_label
+from pipeline.results.tables import read_csv
 from pipeline.storage.files import write_text
 
 MARGIN = 0.005
@@ -56,16 +56,16 @@ def open_ends(found: pd.Series, winner: tuple[str, ...]) -> list[str]:
 
 def row(table: pd.DataFrame) -> dict[str, object]:
     """What the report says of one method."""
-    label = table["method"].iloc[0]
-    (method,) = (name for name in available() if plan.label(name) == label)
+    printed = table["method"].iloc[0]
+    (method,) = (name for name in available() if label(name) == printed)
     found = scores(table)
     if found.index.nlevels == 1:
         found.index = pd.MultiIndex.from_arrays([found.index], names=[found.index.name])
     params = create(method, bits=16, seed=0).get_params()
-    default = tuple(shown(params[name]) for name in found.index.names)
+    default = tuple(value_label(params[name]) for name in found.index.names)
     winner = chosen(found, default)
     return {
-        "method": label,
+        "method": printed,
         "settings": len(found),
         "default": f"{found[default]:.3f}",
         "chosen": f"{found[winner]:.3f}",

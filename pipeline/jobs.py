@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+from pipeline.sources import PACKAGE
 from pipeline.storage.files import alive
 
 STARTER = "PIPELINE_STARTER"
@@ -33,7 +34,6 @@ def export_job_environment() -> None:
 
     The jobs end with this process.
     """
-    place = Path(__file__).resolve().parents[1]  # where the package lies
     os.environ[STARTER] = str(os.getpid())
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    os.environ["PYTHONPATH"] = f"{place}:{os.environ.get('PYTHONPATH', '')}"
+    os.environ["PYTHONPATH"] = f"{PACKAGE.parent}:{os.environ.get('PYTHONPATH', '')}"

@@ -19,6 +19,7 @@ from pipeline.datasets import load
 from pipeline.datasets.folder import TABLES
 from pipeline.errors import InputError
 from pipeline.shipped import shipped
+from pipeline.sources import PACKAGE
 from pipeline.storage.files import write_text
 from pipeline.storage.store import Pairs
 
@@ -185,7 +186,6 @@ def _experiments(wish: Wish, bits: Sequence[int], labelled: bool) -> dict[str, A
 
 
 def _run(wish: Wish, overlay: Path, config: dict[str, Any]) -> None:
-    place = Path(__file__).resolve().parents[2]  # where the package lies
     done = subprocess.run(
         [
             # frees the lock that a killed attempt has left
@@ -193,7 +193,7 @@ def _run(wish: Wish, overlay: Path, config: dict[str, Any]) -> None:
             *("--directory", wish.out, "--cores", str(wish.cores), "--quiet", "host", "rules"),
             *("--configfile", overlay.resolve(), "--", f"{config['results']}/report.html"),
         ],
-        env={**os.environ, "PYTHONPATH": f"{place}:{os.environ.get('PYTHONPATH', '')}"},
+        env={**os.environ, "PYTHONPATH": f"{PACKAGE.parent}:{os.environ.get('PYTHONPATH', '')}"},
     )
     if done.returncode:
         raise SystemExit(2)  # the last line on the screen says why

@@ -22,7 +22,7 @@ from pipeline.datasets.mirflickr25k import ANNOTATIONS, ARCHIVE
 from pipeline.errors import InputError
 from pipeline.features import decode
 from pipeline.features.kinds.sift_bow import sift_bow
-from pipeline.runs import plan
+from pipeline.names import parse_name
 from pipeline.storage import store, transfer
 from pipeline.storage.store import Codes, Pairs, Provenance, Split
 
@@ -255,7 +255,7 @@ def test_any_image_that_is_damaged(form):
 @fuzz
 @given(text=st.text(max_size=30))
 def test_any_name_of_a_setting(text):
-    gives(plan.parse_name, text)
+    gives(parse_name, text)
 
 
 @fuzz

@@ -10,6 +10,7 @@ import yaml
 
 from pipeline import methods
 from pipeline.errors import InputError
+from pipeline.names import label, name_with, parse_name
 from pipeline.runs import plan
 
 CONFIG = {
@@ -39,12 +40,12 @@ def with_experiment(**keys):
 
 @pytest.mark.parametrize("overrides", [{}, {"w_gap": 0.1, "critic": 5}, {"a": "text", "b": None}])
 def test_a_name_with_overrides_is_read_back(overrides):
-    assert plan.parse_name(plan.name_with("cmimh", overrides)) == ("cmimh", overrides)
+    assert parse_name(name_with("cmimh", overrides)) == ("cmimh", overrides)
 
 
 def test_a_malformed_override_is_refused_by_name():
     with pytest.raises(InputError, match=r"'w_gap' is not key=value"):
-        plan.parse_name("cmimh,w_gap")
+        parse_name("cmimh,w_gap")
 
 
 def test_settings_cover_the_product_of_the_axes():
@@ -187,7 +188,7 @@ def test_splits_and_features_are_told_with_what_they_hold():
 
 
 def test_labels_are_the_names_that_papers_print():
-    assert plan.label("ukd_ss,w=1") == "UKD-SS"
+    assert label("ukd_ss,w=1") == "UKD-SS"
 
 
 def test_the_config_of_the_paper_leads_everywhere(root):
@@ -196,7 +197,7 @@ def test_the_config_of_the_paper_leads_everywhere(root):
 
 def test_the_config_s_method_parameters_exist(root):
     config = yaml.safe_load((root / "config.yaml").read_text())
-    for name in {plan.parse_name(s.method)[0] for s in plan.all_settings(config)}:
+    for name in {parse_name(s.method)[0] for s in plan.all_settings(config)}:
         methods.create(name, bits=16, seed=0, **plan.method_params(config, name)[1])
 
 

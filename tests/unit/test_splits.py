@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.datasets._split_files import read_split
 from pipeline.errors import InputError
+from pipeline.names import parse_name
 from pipeline.runs import plan
 from pipeline.splits import draw, write_splits
 from pipeline.storage import store
@@ -83,7 +84,7 @@ def test_every_protocol_of_the_config_has_such_a_test(root):
     config = yaml.safe_load((root / "config.yaml").read_text())
     cases = test_a_protocol_of_the_paper_has_its_sizes.pytestmark[0].args[1]
     drawn = {name for name, entry in config["splits"].items() if entry["query"] != "given"}
-    assert drawn <= {plan.parse_name(case[0])[0] for case in cases}
+    assert drawn <= {parse_name(case[0])[0] for case in cases}
 
 
 def test_the_same_seed_draws_the_same_split_and_another_seed_another():

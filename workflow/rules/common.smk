@@ -8,13 +8,14 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from pipeline import datasets
+from pipeline.names import parse_name
 from pipeline.runs import plan
 from pipeline.runs.config_files import check_keys, completed, own_experiments
 from pipeline.errors import InputError
 from pipeline.runs.progress import watch
 from pipeline.results import record
 from pipeline.shipped import shipped
-from pipeline.sources import sources, uses
+from pipeline.sources import PACKAGE, sources, uses
 from pipeline.jobs import export_job_environment
 
 # An environment of `--sdm conda` puts its own Python before ours.
@@ -148,7 +149,7 @@ def module_of_encoder(encoder):
 
 
 def method_module(method):
-    return f"pipeline.methods.{plan.parse_name(method)[0]}"
+    return f"pipeline.methods.{parse_name(method)[0]}"
 
 
 def encoded(w, view):
@@ -228,10 +229,8 @@ def tables_of(experiment):
 
 def method_files(experiment):
     """The sources of an experiment's methods, whose docstrings say what of them is whose."""
-    names = {plan.parse_name(s.method)[0] for s in plan.settings(config, experiment)}
-    return [
-        f"{Path(datasets.__file__).parents[1]}/methods/{n}.py" for n in sorted(names)
-    ]
+    names = {parse_name(s.method)[0] for s in plan.settings(config, experiment)}
+    return [f"{PACKAGE}/methods/{n}.py" for n in sorted(names)]
 
 
 def results_of(experiment, only=""):
@@ -255,9 +254,7 @@ def cell_files(w):
 
 def data_of(folder, pattern="*.*"):
     """The package's data files that a stage reads beside its source."""
-    return sorted(
-        map(str, Path(datasets.__file__).parents[1].joinpath(folder).glob(pattern))
-    )
+    return sorted(map(str, PACKAGE.joinpath(folder).glob(pattern)))
 
 
 def reported():

@@ -23,7 +23,7 @@ rule train:
         mem_mb=lambda w, attempt: 6000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
-        method=lambda w: plan.parse_name(w.method)[0],
+        method=lambda w: parse_name(w.method)[0],
         params=lambda w: json.dumps(plan.method_params(config, w.method)[1]),
         device=config["device"],
         models=lambda w, input: model_arguments(w, input),
