@@ -27,7 +27,7 @@ RUN_BY = {
     # what the public workflow file runs
     r"make (install|lint|test|test-fast|site)$":
         "test_the_public_workflow_file_runs_what_the_makefile_has",
-    r"make resume$|python -m pipeline\.resume":
+    r"make resume$|python -m pipeline\.runs\.resume":
         "test_a_run_killed_at_chosen_moments_ends_as_an_undisturbed_one",
     r"make kills$": "test_a_run_killed_at_chosen_moments_ends_as_an_undisturbed_one",
     r"make command-kills$": "test_commands_that_are_killed_or_stopped_lead_to_the_same_end",

@@ -88,9 +88,9 @@ def long(scores, method="FSH"):
     """A long table of one set with a score for each (lambda_, weight)."""
     return pd.DataFrame(
         [
-            {"dataset": "wiki", "task": task, "method": method, "bits": 16, "metric": "mAP@1000",
-             "lambda_": value_label(a), "weight": value_label(b), "seed": "mean",
-             "value": value + shift}
+            {"dataset": "wiki", "task": task, "method": method, "bits": 16,
+             "lambda_": value_label(a), "weight": value_label(b), "metric": "mAP@1000",
+             "seed": "mean", "value": value + shift}
             for (a, b), value in scores.items() for task, shift in (("i2t", 0.01), ("t2i", -0.01))
         ]
     )  # fmt: skip
