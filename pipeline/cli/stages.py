@@ -167,7 +167,8 @@ def _verify(a: argparse.Namespace) -> None:
     for fault in faults:
         log.error("%s", fault)
     if faults:
-        raise InputError(f"{len(faults)} faults, named above; {checked} digests were recomputed")
+        count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+        raise InputError(f"{count}, named above; {checked} digests were recomputed")
     log.info("%d recorded digests hold", checked)
 
 

@@ -8,6 +8,7 @@ the options that a data set of this kind may be given in the config.
 import inspect
 import logging
 import pkgutil
+from collections.abc import Callable, Set
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,14 +69,7 @@ def drawer(kind: str) -> ModuleType:
 def draw(kind: str, folder: Path | str, *, workers: int | None = None, **options: Any) -> None:
     """Draw the raw files of a data set of this kind into ``folder``."""
     function = drawer(kind).draw
-    known = {
-        p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
-    } - {"workers"}
-    if unknown := sorted(set(options) - known):
-        raise InputError(
-            f"the drawing of {kind} has no option {', '.join(unknown)}; "
-            f"it takes {', '.join(sorted(known))}"
-        )
+    _check_options(f"the drawing of {kind}", function, options.keys() | {"workers"})
     function(Path(folder), workers=workers, **options)
 
 
@@ -86,14 +80,7 @@ def load(kind: str, raw: Path | str, **options: Any) -> Pairs:
     the raw files.
     """
     pairs = _module(kind).pairs
-    known = [
-        p.name for p in inspect.signature(pairs).parameters.values() if p.kind is p.KEYWORD_ONLY
-    ]
-    if unknown := sorted(set(options) - set(known)):
-        raise InputError(
-            f"a data set of kind {kind} has no option {', '.join(unknown)}; "
-            f"it takes {', '.join(known) or 'none'}"
-        )
+    _check_options(f"a data set of kind {kind}", pairs, options.keys())
     loaded = pairs(Path(raw), **options)
     if len(loaded) == 0:
         raise InputError(f"{raw}: no pair is left of this {kind} data set")
@@ -119,6 +106,16 @@ def describe(pairs: Pairs) -> str:
         names, sizes = np.unique(np.asarray(pairs.partition, dtype=str), return_counts=True)
         parts += [f"{n:,} {name or 'undivided'}" for name, n in zip(names, sizes, strict=True)]
     return ", ".join(parts)
+
+
+def _check_options(what: str, function: Callable, given: Set[str]) -> None:
+    """Raise InputError for options that are no keyword-only parameters of ``function``."""
+    parameters = inspect.signature(function).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if unknown := sorted(given - set(known)):
+        raise InputError(
+            f"{what} has no option {', '.join(unknown)}; it takes {', '.join(known) or 'none'}"
+        )
 
 
 def _module(kind: str) -> ModuleType:

@@ -170,10 +170,7 @@ class Index:
 
     def item(self, name: str) -> Item:
         """The item of an id; InputError where there is none."""
-        found = self._read("SELECT id, path, caption FROM items WHERE id = ?", (name,))
-        if not found:
-            raise InputError(f"{self.folder}: no item has the id {name!r}")
-        return Item(*found[0])
+        return Item(*self._one("id, path, caption", name))
 
     def items(self) -> Iterator[tuple[Item, bytes | None, bytes | None]]:
         """All items with their packed codes, by row."""
@@ -182,11 +179,14 @@ class Index:
 
     def codes_of(self, name: str) -> tuple[np.ndarray | None, np.ndarray | None]:
         """The codes of an item's image and caption, bool (bits,)."""
-        found = self._read("SELECT image, text FROM items WHERE id = ?", (name,))
+        image, text = self._one("image, text", name)
+        return self._unpacked(image), self._unpacked(text)
+
+    def _one(self, columns: str, name: str) -> tuple[Any, ...]:
+        found = self._read(f"SELECT {columns} FROM items WHERE id = ?", (name,))
         if not found:
             raise InputError(f"{self.folder}: no item has the id {name!r}")
-        image, text = found[0]
-        return self._unpacked(image), self._unpacked(text)
+        return found[0]
 
     def searchable(self, view: str, kind: str = "flat") -> "Searchable":
         """The codes of one view ('image' or 'text') as they are now, ready to be searched.

@@ -84,7 +84,7 @@ def test_the_command_fails_when_something_differs_and_names_it(made, capsys):
     assert stages.main(arguments) == 2
     said = capsys.readouterr().err
     assert "results/t.csv is not as it was" in said
-    assert "error: 1 faults, named above; 4 digests were recomputed" in said
+    assert "error: 1 fault, named above; 4 digests were recomputed" in said
 
 
 def test_a_mixture_of_library_versions_is_named_in_one_sentence_for_each_library(made, monkeypatch):
