@@ -2,7 +2,7 @@
 
 ``golden_codes.json`` holds, per method, its parameters and the codes of both views: the bits,
 packed, or of a real-valued method its numbers in 1/127. Where codes are meant to change,
-``PYTHONPATH=. python tests/unit/test_golden_codes.py METHOD...`` freezes them anew.
+``PYTHONPATH=. python tests/unit/methods/test_golden_codes.py METHOD...`` freezes them anew.
 """
 
 import json

@@ -16,7 +16,7 @@ import yaml
 
 from pipeline.cli import console, stages
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md",
                                     "config/README.md")),
          *sorted((ROOT / "docs").rglob("*.md"))]  # fmt: skip
@@ -32,7 +32,7 @@ RUN_BY = {
     r"make kills$": "test_a_run_killed_at_chosen_moments_ends_as_an_undisturbed_one",
     r"make command-kills$": "test_commands_that_are_killed_or_stopped_lead_to_the_same_end",
     r"make soak$": "test_a_server_bears_a_steady_load_a_change_and_a_crash",
-    r"python -m pytest tests/unit/test_(cvh|methods_contract)":
+    r"python -m pytest tests/unit/methods/test_(cvh|methods_contract)":
         "test_a_method_is_added_as_the_tutorial_says",
     r"snakemake .*all$": "test_all_makes_nine_tables_five_figures_and_the_report",
     r"snakemake all --report": "test_snakemake_s_own_report_holds_every_result_with_its_caption",
