@@ -22,8 +22,8 @@ def correlation_mse(codes: np.ndarray | PackedRows, rows: np.ndarray | None = No
     count = len(codes) if rows is None else len(rows)
     if len(codes.shape) != 2 or count < 2:
         raise InputError(
-            f"codes have shape {codes.shape}, {count} rows of which count; "
-            "(n, bits) and at least 2 are needed"
+            f"codes have shape {codes.shape}, rows in use: {count}; (n, bits) with "
+            "n of at least 2 is needed"
         )
     covariance = _covariance(codes, np.arange(count) if rows is None else rows)
     if not np.isfinite(covariance).all():
