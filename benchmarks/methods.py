@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,10 @@ from pipeline.methods.base import Hasher
 from pipeline.results.style import line_styles, quiet_axes
 from pipeline.storage import store
 from pipeline.storage.files import atomic_write, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
 
 HERE = Path(__file__).parent
 ACCURACY, COST = HERE / "results" / "methods.csv", HERE / "results" / "methods_cost.csv"
@@ -264,23 +269,44 @@ def cost_table(costs: pd.DataFrame, reached: pd.Series) -> str:
 def draw_cost(costs: pd.DataFrame, reached: pd.Series) -> None:
     """``docs/img/cost.png``: what a method reaches on ``QUALITY`` against its CPU seconds."""
     import matplotlib.pyplot as plt
+    from matplotlib.transforms import Bbox
 
     known = costs[costs["method"].isin(reached.index)].sort_values("cpu")
     look = line_styles([names.label(method) for method in known["method"]])
     with quiet_axes():
         figure, axis = plt.subplots(figsize=(7.2, 4.2))
         for method, seconds in zip(known["method"], known["cpu"], strict=True):
-            name, place = names.label(method), (seconds, reached[method])
-            axis.plot(*place, color=look[name].color, marker=look[name].marker)
-            axis.annotate(name, place, (5, 4), textcoords="offset points", fontsize=8)
+            name = names.label(method)
+            axis.plot(seconds, reached[method], color=look[name].color, marker=look[name].marker)
         axis.set_xscale("log")
         axis.margins(x=0.12)
         axis.set_xlabel("CPU seconds to fit and encode 5,000 pairs, 32 bits")
         axis.set_ylabel(f"mAP@1000 on {QUALITY[0]}, {QUALITY[1]} bits")
         figure.tight_layout()
+        points = [(s, reached[m]) for m, s in zip(known["method"], known["cpu"], strict=True)]
+        taken = [Bbox.from_extents(x - 5, y - 5, x + 5, y + 5)
+                 for x, y in axis.transData.transform(points)]  # fmt: skip
+        for method, seconds in zip(known["method"], known["cpu"], strict=True):
+            taken.append(_annotate(axis, names.label(method), (seconds, reached[method]), taken))
         with atomic_write(COST_PICTURE) as part:
             figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
         plt.close(figure)
+
+
+def _annotate(axis: "Axes", text: str, place: tuple[float, float], taken: list["Bbox"]) -> "Bbox":
+    """Write ``text`` beside a point, at the first of some places where nothing else is."""
+    places = [(side, 4 + 9 * step) for step in (0, -1, 1, -2, 2, -3, 3) for side in (6, -6)]
+    for x, y in places:
+        note = axis.annotate(
+            text, place, (x, y), textcoords="offset points", fontsize=8,
+            ha="left" if x > 0 else "right",
+        )  # fmt: skip
+        box = note.get_window_extent()
+        if not any(box.overlaps(other) for other in taken):
+            break
+        if (x, y) != places[-1]:
+            note.remove()
+    return box
 
 
 def main() -> None:
