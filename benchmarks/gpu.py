@@ -10,19 +10,18 @@ a fit of every method of Table III at MIR-Flickr's size from features, as far as
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.all import rows
 from benchmarks.evaluation import Data, draw
-from benchmarks.measure import Figure, show
+from benchmarks.measure import Figure, medians, ratio, show
 from pipeline.evaluation import evaluate
 from pipeline.methods import create, parameters
 from pipeline.methods.cmimh import CMIMH, Networks
@@ -42,11 +41,10 @@ class Sizes:
     image: int = 1024
     text: int = 1386
     hidden: int = 1024
-    epochs: int = 40
     images: int = 2400
 
 
-SMALL = Sizes(20, 500, 200, 24, 30, 16, 2, 24)
+SMALL = Sizes(20, 500, 200, 24, 30, 16, 24)
 
 
 def features(sizes: Sizes) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +60,7 @@ def features(sizes: Sizes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def same_counts(data: Data, device: str) -> Figure:
-    """Largest difference of the expected AP@1000 of a query."""
+    """The largest difference of any value of an evaluation."""
     here, there = evaluate(*data), evaluate(*data, device=device)
     worst = max(
         float(np.abs(a - b).max())
@@ -90,12 +88,10 @@ def same_gradients(sizes: Sizes, device: str) -> Figure:
 def fit(method: str, sizes: Sizes, device: str, seed: int = 0) -> tuple[float, np.ndarray]:
     """Seconds of a fit at 32 bits (16 in small), and the codes of the images."""
     given = parameters(method)
-    small = {"hidden": sizes.hidden, "critic_hidden": sizes.hidden, "min_steps": 1}
-    options = {"device": device, "epochs": sizes.epochs, "on_collapse": "warn"}
+    options = {"device": device, "on_collapse": "warn"}
     if sizes is SMALL:
-        options |= small
-    elif method != "cmimh":
-        options.pop("epochs")
+        width = sizes.hidden
+        options |= {"epochs": 2, "hidden": width, "critic_hidden": width, "min_steps": 1}
     params = {name: value for name, value in options.items() if name in given}
     hasher = create(method, bits=16 if sizes is SMALL else 32, seed=seed, **params)
     views = features(sizes)
@@ -114,27 +110,6 @@ def same_codes(sizes: Sizes, device: str) -> Figure:
     return Figure("CMIMH: share of equal bits, encoded on both", equal, least=MIN_EQUAL)
 
 
-def timed(what: str, device: str, function: Callable[[str], object], detail: str = "") -> Figure:
-    """CPU seconds by device seconds of the second run of each."""
-    taken = []
-    for place in ("cpu", device):
-        for _ in range(2):
-            start = time.perf_counter()
-            function(place)
-            if device == "cuda":
-                torch.cuda.synchronize()
-            last = time.perf_counter() - start
-        taken.append(last)
-    return Figure(what, taken[0] / taken[1], f"{taken[0]:.2f} s / {taken[1]:.2f} s; {detail}")
-
-
-def part(module: str, *arguments: str) -> list[str]:
-    """The rows of another benchmark's table."""
-    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return [line for line in done.stdout.splitlines() if line.startswith("| ")][1:]
-
-
 def five_seeds(sizes: Sizes, device: str) -> Figure:
     """Five trainings of CMIMH in one process, one after the other, beside one."""
     one = fit("cmimh", sizes, device)[0]
@@ -143,14 +118,15 @@ def five_seeds(sizes: Sizes, device: str) -> Figure:
 
 
 def images_per_second(sizes: Sizes, device: str, folder: Path) -> list[str]:
-    """Drawn scenes through an untrained AlexNet, decoding and the network alone beside it."""
+    """JPEGs of noise through an untrained AlexNet, decoding and the network alone beside it."""
     from PIL import Image
 
     rng = np.random.default_rng(0)
     for number in range(min(sizes.images, 64)):
         noise = Image.fromarray(rng.integers(0, 255, (32, 44, 3), np.uint8))
         noise.resize((500, 375), Image.Resampling.BICUBIC).save(folder / f"{number}.jpg")
-    return part("extraction", str(folder), "--device", device, "--images", str(sizes.images))
+    return rows(["benchmarks.extraction", str(folder), "--device", device,
+                 "--images", str(sizes.images)])  # fmt: skip
 
 
 def main() -> None:
@@ -163,15 +139,16 @@ def main() -> None:
     start, device = time.perf_counter(), args.device
     sizes = SMALL if args.small else Sizes()
     data = draw(sizes.queries, sizes.items)
+    times = medians({"here": partial(evaluate, *data),
+                     "there": partial(evaluate, *data, device=device)}, runs=1)  # fmt: skip
     show([
         same_counts(tuple(x[:2000] for x in data), device),  # type: ignore[arg-type]
         same_gradients(sizes, device), same_codes(sizes, device),
-        timed(f"evaluation, {sizes.queries:,} x {sizes.items:,}: CPU / device", device,
-              lambda place: evaluate(*data, device=None if place == "cpu" else place)),
+        ratio(f"evaluation, {sizes.queries:,} x {sizes.items:,}: CPU / device", *times.values()),
         five_seeds(sizes, device),
     ])  # fmt: skip
-    rows = ["--rows", str(sizes.pairs)] if args.small else []
-    print(*part("cmimh_training", "--device", device, *rows), sep="\n")
+    few = ["--rows", str(sizes.pairs)] if args.small else []
+    print(*rows(["benchmarks.cmimh_training", "--device", device, *few]), sep="\n")
     with tempfile.TemporaryDirectory() as folder:
         print(*images_per_second(sizes, device, Path(folder)), sep="\n", flush=True)
     for method in TABLE_3:

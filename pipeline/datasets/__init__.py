@@ -69,7 +69,7 @@ def drawer(kind: str) -> ModuleType:
 def draw(kind: str, folder: Path | str, *, workers: int | None = None, **options: Any) -> None:
     """Draw the raw files of a data set of this kind into ``folder``."""
     function = drawer(kind).draw
-    _check_options(f"the drawing of {kind}", function, options.keys() | {"workers"})
+    _check_options(f"the drawing of {kind}", function, options.keys(), ours="workers")
     function(Path(folder), workers=workers, **options)
 
 
@@ -108,10 +108,13 @@ def describe(pairs: Pairs) -> str:
     return ", ".join(parts)
 
 
-def _check_options(what: str, function: Callable, given: Set[str]) -> None:
-    """Raise InputError for options that are no keyword-only parameters of ``function``."""
+def _check_options(what: str, function: Callable, given: Set[str], ours: str = "") -> None:
+    """Raise InputError for options that are no keyword-only parameters of ``function``.
+
+    ours  a parameter that is not for the config to give
+    """
     parameters = inspect.signature(function).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != ours]
     if unknown := sorted(given - set(known)):
         raise InputError(
             f"{what} has no option {', '.join(unknown)}; it takes {', '.join(known) or 'none'}"

@@ -41,7 +41,7 @@ def evaluate_files(
     """
     drawn, labels = store.read_splits(splits), store.read_packed_labels(pairs)
     metrics = evaluate_tasks(
-        *(store.read_packed_codes(codes), drawn, labels, store.read_groups(pairs)),
+        *(store.read_codes(codes, packed=True), drawn, labels, store.read_groups(pairs)),
         phase=phase, map_at=map_at, threads=threads,
     )  # fmt: skip
     inputs = {"codes": codes, "splits": splits, "pairs": pairs}

@@ -399,28 +399,18 @@ def write_codes(path: Path | str, codes: Codes, provenance: Provenance) -> None:
             _put(file, f"diagnostics/{name}", np.asarray(array))
 
 
-def read_codes(path: Path | str) -> Codes:
-    """Read the codes of a setting, unpacked."""
-    with _open(path, "codes") as file:
-        bits = int(file.attrs["bits"])
-
-        def view(name: str) -> np.ndarray:
-            array = file[name][:]
-            if array.dtype != np.uint8:
-                return array
-            return np.unpackbits(array, axis=-1, count=bits).view(bool)
-
-        return Codes(file["seeds"][:].tolist(), view("image"), view("text"), _diagnostics(file))
-
-
-def read_packed_codes(path: Path | str) -> Codes:
-    """The same with the bits of each seed left packed; real values as they are."""
+def read_codes(path: Path | str, *, packed: bool = False) -> Codes:
+    """Read the codes of a setting; ``packed`` leaves the bits of each seed so."""
     with _open(path, "codes") as file:
         bits = int(file.attrs["bits"])
 
         def view(name: str) -> np.ndarray | list[PackedRows]:
             array = file[name][:]
-            return [PackedRows(rows, bits) for rows in array] if array.dtype == np.uint8 else array
+            if array.dtype != np.uint8:
+                return array
+            if packed:
+                return [PackedRows(rows, bits) for rows in array]
+            return np.unpackbits(array, axis=-1, count=bits).view(bool)
 
         return Codes(file["seeds"][:].tolist(), view("image"), view("text"), _diagnostics(file))
 

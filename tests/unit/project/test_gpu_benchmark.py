@@ -10,7 +10,7 @@ def test_a_device_is_compared_with_the_cpu(part):
     assert "| yes |" in part(gpu.SMALL, "cpu").row()
 
 
-def test_counts_of_a_device_are_compared_with_the_cpu_s():
+def test_an_evaluation_on_a_device_is_compared_with_the_cpu_s():
     assert "| yes |" in gpu.same_counts(gpu.draw(20, 500), "cpu").row()
 
 

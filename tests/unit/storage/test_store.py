@@ -101,7 +101,7 @@ def test_codes_and_labels_left_packed_give_the_same_rows(tmp_path, monkeypatch):
     labels = rng.integers(0, 2, (7, 9), dtype=np.uint8)
     store.write_codes(tmp_path / "c.h5", Codes([0, 1], image, text), MADE)
     store.write_pairs(tmp_path / "p.h5", Pairs(list("abcdefg"), labels, list("123456789")), MADE)
-    codes = store.read_packed_codes(tmp_path / "c.h5")
+    codes = store.read_codes(tmp_path / "c.h5", packed=True)
     known = store.read_packed_labels(tmp_path / "p.h5")
     rows = np.array([6, 0, 3])
     for packed, array in ((codes.image[0], image[0]), (codes.text[1], text[1]), (known, labels)):
