@@ -4,7 +4,7 @@ The paper's names: z are the logits that an encoder gives, p = sigmoid(z) its Be
 codes sampled from them, T = g_v' g_t the critic of Eq. 5, D the classifier of Eq. 11.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
@@ -23,6 +23,9 @@ from pipeline.seeds import derive
 INIT_LOGIT_STD = 3.0  # bits that start undecided are noise to the decoders
 MAX_GRADIENT_NORM = 1.0  # of the encoders: what a gap weight in force too early would exceed
 SAMPLE = 4096  # rows that statistics of a view are taken from
+#: what encoders see and decoders restore of both views, and what counts as joint (``terms``)
+Batch = tuple[Sequence[Tensor], Sequence[Tensor], Tensor | None]
+Batches = Callable[[Tensor], Batch]
 HINT = "a smaller w_gap or another lr is needed"  # after a collapse
 
 
@@ -70,23 +73,22 @@ class CMIMH(_deep.TwoNetHasher):
     critic_hidden: int = 512
     on_collapse: Literal["raise", "warn"] = "raise"
 
-    # An extension may change what encoders see, what decoders restore and what counts as joint.
+    def _batches(self, x: Sequence[Tensor], generator: torch.Generator) -> Batches:
+        """By rows of x (n, d_v), (n, d_t): what encoders see, decoders restore, and ``joint``."""
 
-    def _seen(self, batch: Sequence[Tensor], generator: torch.Generator) -> Sequence[Tensor]:
+        def batch(rows: Tensor) -> Batch:
+            pairs = [view[rows] for view in x]
+            return pairs, pairs, None
+
         return batch
-
-    def _targets(self, x: Sequence[Tensor]) -> Sequence[Tensor]:
-        return x
-
-    def _joint(self, batch: Sequence[Tensor]) -> Tensor | None:
-        return None
 
     def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
         kept, watching = _partners.held_out(len(x1), generator)
         x, watched = ([view[rows] for view in (x1, x2)] for rows in (kept, watching))
-        some, targets = [view[:SAMPLE] for view in x], self._targets(x)
+        some, batch = [view[:SAMPLE] for view in x], self._batches(x, generator)
+        _, restored, _ = batch(torch.arange(len(some[0])))
         # I_intra counts in units of the error that so many bits can explain, mean over the views
-        unit = fmean(explainable(view[:SAMPLE].cpu().numpy(), self.bits) for view in targets)
+        unit = fmean(explainable(view.cpu().numpy(), self.bits) for view in restored)
         nets = Networks(self, [view.shape[1] for view in x], generator).to(x1.device)
         for encoder, view in zip(nets.encoder, some, strict=True):
             _deep.spread_outputs(encoder, view, INIT_LOGIT_STD)  # bits balanced and decided
@@ -95,8 +97,7 @@ class CMIMH(_deep.TwoNetHasher):
         epochs = max(self.epochs, -(-self.min_steps // steps))
 
         def step(rows: Tensor, progress: float) -> dict[str, Tensor]:
-            batch, restored = ([view[rows] for view in views] for views in (x, targets))
-            joint, seen = self._joint(batch), self._seen(batch, generator)
+            seen, restored, joint = batch(rows)
             terms = self.terms(nets, seen, restored, generator, joint)
             warm = min(1.0, progress / self.gap_warmup) if self.gap_warmup else 1.0
             total = self.objective(terms, unit, warm)
