@@ -69,3 +69,9 @@ def test_the_base_has_the_python_of_the_lock(root):
     assert "python-version 3.11" in (root / "Makefile").read_text() and "--hash=sha256:" in lock
     for path in RECIPES.values():
         assert "python:3.11-slim" in (root / path).read_text()
+
+
+def test_a_user_without_an_account_has_a_home_and_a_name(root):
+    settings = [line for line in lines((root / "Dockerfile").read_text()) if line[:4] == "ENV "]
+    given = dict(word.split("=") for line in settings for word in line.split()[1:])
+    assert {"HOME", "USER"} <= given.keys()  # else Snakemake ends in a KeyError of getpwuid
