@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.methods._parameters import check_parameters
 from pipeline.methods.base import Hasher
 
 _NOT_METHODS = {"base"}
@@ -35,9 +36,9 @@ def create(name: str, *, bits: int, seed: int, **params: Any) -> Hasher:
             f"method {name} has no parameter {', '.join(sorted(unknown))}; "
             f"it takes {', '.join(sorted(known)) or 'none'}"
         )
-    if type(bits) is not int or bits < 1:
-        raise InputError(f"bits: {bits!r}; a whole number, at least 1, is needed")
-    return cls(bits=bits, seed=seed, **params)
+    hasher = cls(bits=bits, seed=seed, **params)
+    check_parameters(cls, hasher.get_params())
+    return hasher
 
 
 def parameters(name: str) -> set[str]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.methods._parameters import CountFrom0, check_parameters
 
 _WIDTHS = ("n_image_features_", "n_text_features_")
 
@@ -46,7 +47,7 @@ class Hasher(ABC):
     sees_both_views: ClassVar[bool] = False
 
     bits: int
-    seed: int
+    seed: CountFrom0
 
     #: called with one JSON-able record per epoch or iteration; set by whoever wants to watch
     on_epoch: Callable[[dict[str, Any]], None] | None = field(default=None, init=False, repr=False)
@@ -78,9 +79,10 @@ class Hasher(ABC):
     def fit(self, image: np.ndarray, text: np.ndarray) -> Self:
         """Learn from n paired rows; labels are never seen.
 
-        Raises InputError for views that are not finite or do not fit together, and CollapseError
-        where the method says so.
+        Raises InputError for hyper-parameters out of their range and for views that are not finite
+        or do not fit together, and CollapseError where the method says so.
         """
+        check_parameters(type(self), self.get_params())
         image, text = self._check_fit(image, text)
         try:
             self._fit(image, text)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pipeline.methods import _deep
 from pipeline.methods._deep import cosines
 from pipeline.methods._layers import UnitRows
+from pipeline.methods._parameters import Share, ShareBelow1
 
 
 @dataclass(eq=False, kw_only=True)
@@ -44,9 +45,9 @@ class CIRH(_deep.TwoNetHasher):
 
     epochs: int = 60
     batch_size: int = 512
-    image_share: float = 0.6
-    mixed_share: float = 0.6
-    cut: float = 0.6
+    image_share: Share = 0.6
+    mixed_share: Share = 0.6
+    cut: ShareBelow1 = 0.6
     w_restore: float = 10.0
     w_graph: float = 1.0
     w_hash: float = 0.01

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.methods._parameters import Share
 from pipeline.methods._views import center, compact, warn_if_narrow
 from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
@@ -42,7 +43,7 @@ class CMFH(Hasher):
 
     learned = ("image_mean_", "image_map_", "text_mean_", "text_map_")
 
-    lambda_: float = 0.5
+    lambda_: Share = 0.5
     mu: float = 100.0
     gamma: float = 0.01
     tolerance: float = 0.01

@@ -17,6 +17,7 @@ from torch.nn.functional import softplus
 
 from pipeline.methods import _deep, _diagnosis, _partners
 from pipeline.methods._epochs import Training
+from pipeline.methods._parameters import CountFrom0, Share, ShareBelow1
 from pipeline.methods._views import explainable
 from pipeline.seeds import derive
 
@@ -62,13 +63,13 @@ class CMIMH(_deep.TwoNetHasher):
     w_gap: float = 10.0
     w_tc: float = 0.0033
     w_balance: float = 0.32
-    min_steps: int = 500
+    min_steps: CountFrom0 = 500
     lr: float = 0.2
     lr_critic: float = 0.01
     lr_decoder: float = 0.0003
-    momentum: float = 0.9
+    momentum: ShareBelow1 = 0.9
     weight_decay: float = 0.002
-    gap_warmup: float = 1.0
+    gap_warmup: Share = 1.0
     hidden: int = 1024
     critic_hidden: int = 512
     on_collapse: Literal["raise", "warn"] = "raise"

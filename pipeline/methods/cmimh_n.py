@@ -16,6 +16,7 @@ from torch.nn.functional import embedding_bag, normalize
 
 from pipeline.methods._deep import cosines
 from pipeline.methods._layers import Affine, UnitRows
+from pipeline.methods._parameters import CountFrom0, Share, ShareBelow1
 from pipeline.methods.cmimh import CMIMH, Batch, Batches
 
 #: neighbours are sought among at most so many rows, evenly spaced: the search stays linear in n
@@ -45,9 +46,9 @@ class CMIMHN(CMIMH):
     """
 
     neighbors: int = 10
-    neighbor_mixing: float = 0.8
-    batch_neighbors: int = 3
-    feature_dropout: float = 0.05
+    neighbor_mixing: Share = 0.8
+    batch_neighbors: CountFrom0 = 3
+    feature_dropout: ShareBelow1 = 0.05
     whitening_power: float = 0.5
 
     def _prepare(self, x: Tensor) -> nn.Sequential:

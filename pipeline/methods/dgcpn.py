@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipeline.methods import _deep
 from pipeline.methods._deep import cosines
+from pipeline.methods._parameters import Share
 
 
 @dataclass(eq=False, kw_only=True)
@@ -46,9 +47,9 @@ class DGCPN(_deep.TwoNetHasher):
     batch_size: int = 32
     hidden: int = 512
     lr: float = 0.005
-    a1: float = 0.01
-    a2: float = 0.3
-    neighbor_fraction: float = 0.4
+    a1: Share = 0.01
+    a2: Share = 0.3
+    neighbor_fraction: Share = 0.4
     pair_target: float = 1.5
 
     def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:

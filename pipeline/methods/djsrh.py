@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.methods import _deep
 from pipeline.methods._deep import cosines
+from pipeline.methods._parameters import Share
 from pipeline.methods._views import warn_if_narrow
 
 
@@ -49,8 +50,8 @@ class DJSRH(_deep.TwoNetHasher):
     hidden: int = 4096
     lr_image: float = 1e-3
     lr_text: float = 1e-2
-    beta: float = 0.9
-    eta: float = 0.4
+    beta: Share = 0.9
+    eta: Share = 0.4
     mu: float = 1.5
     intra: float = 0.1
     center: bool = True

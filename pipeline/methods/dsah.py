@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.methods import _deep
 from pipeline.methods._deep import cosines
+from pipeline.methods._parameters import Share
 from pipeline.methods.djsrh import joint_semantics, linear_and_hidden, relaxed_codes
 
 
@@ -50,7 +51,7 @@ class DSAH(_deep.TwoNetHasher):
     batch_size: int = 32
     hidden: int = 4096
     lr: float = 5e-3
-    beta: float = 0.9
+    beta: Share = 0.9
     scale: float = 1.5
     intra: float = 0.1
     eta: float = 0.1

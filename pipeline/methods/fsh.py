@@ -6,6 +6,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
+from pipeline.methods._parameters import ShareBelow1
 from pipeline.methods._views import center, compact, signs, unit_rows, warn_if_narrow
 from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
@@ -54,7 +55,7 @@ class FSH(Hasher):
     anchors: int = 50
     neighbors: int = 10
     lambda_: float = 300.0
-    weight: float = 0.5
+    weight: ShareBelow1 = 0.5
     iterations: int = 100
     ridge: float = 1e-6
 

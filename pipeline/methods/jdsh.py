@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipeline.methods import _deep
 from pipeline.methods._deep import cosines
+from pipeline.methods._parameters import Share
 from pipeline.methods.djsrh import linear_and_hidden, relaxed_codes
 
 
@@ -46,14 +47,14 @@ class JDSH(_deep.TwoNetHasher):
     batch_size: int = 32
     hidden: int = 4096
     lr: float = 1e-2
-    alpha: float = 0.5
-    beta: float = 0.1
+    alpha: Share = 0.5
+    beta: Share = 0.1
     mu: float = 1.47
     intra: float = 0.1
     push: float = 0.1
     pull: float = 0.2
-    left: float = 0.1
-    right: float = 0.9
+    left: Share = 0.1
+    right: Share = 0.9
 
     def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
         heads = linear_and_hidden("JDSH", x1, x2, self.hidden, self.bits)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.methods import _deep
+from pipeline.methods._parameters import Share
 
 #: features of both views, rows paired
 Views = tuple[Tensor, Tensor]
@@ -55,7 +56,7 @@ class MGAH(_deep.TwoNetHasher):
     lr: float = 0.01
     weight_decay: float = 0.01
     neighbors: int = 5
-    candidates: float = 0.02
+    candidates: Share = 0.02
     draws: int = 2
 
     def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:

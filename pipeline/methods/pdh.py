@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.methods._cca import cca, directions
+from pipeline.methods._parameters import Positive
 from pipeline.methods._views import center, signs, spectrum, warn_if_short
 from pipeline.methods.base import Hasher
 from pipeline.seeds import derive
@@ -50,7 +51,7 @@ class PDH(Hasher):
         *("text_mean_", "text_scale_", "text_weights_"),
     )
 
-    C: float = 1e-3
+    C: Positive = 1e-3
     iterations: int = 5
     tolerance: float = 1e-3
     ridge: float = 1e-4

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.methods import _deep
 from pipeline.methods._layers import UnitRows
+from pipeline.methods._parameters import Positive, Share
 
 
 @dataclass(eq=False, kw_only=True)
@@ -46,9 +47,9 @@ class UCCH(_deep.TwoNetHasher):
     hidden: int = 1024
     lr: float = 1e-4
     negatives: int = 4096
-    momentum: float = 0.4
-    temperature: float = 0.9
-    alpha: float = 0.7
+    momentum: Share = 0.4
+    temperature: Positive = 0.9
+    alpha: Share = 0.7
     margin: float = 0.2
     shift: float = 0.1
 

@@ -16,6 +16,7 @@ from pipeline.devices import pick_device
 from pipeline.errors import InputError
 from pipeline.methods import _deep
 from pipeline.methods._layers import Affine, UnitRows
+from pipeline.methods._parameters import Positive
 from pipeline.methods.base import Hasher, State
 
 
@@ -62,7 +63,7 @@ class UCMFH(_deep.TwoNetHasher):
     hidden: int = 4096
     lr: float = 1e-4
     lr_hash: float = 1e-3
-    temperature: float = 0.5
+    temperature: Positive = 0.5
     w_hash: float = 0.5
 
     def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.methods import _deep
+from pipeline.methods._parameters import CountFrom0, Share
 from pipeline.methods.mgah import MGAH
 from pipeline.seeds import derive
 
@@ -51,11 +52,11 @@ class UKDSS(_deep.TwoNetHasher):
     batch_size: int = 256
     hidden: int = 1024
     lr: float = 1e-3
-    neighbor_fraction: float = 0.2
+    neighbor_fraction: Share = 0.2
     quantisation: float = 0.01
     teacher_bits: int = 128
-    teacher_epochs: int = 10
-    teacher_rounds: int = 2
+    teacher_epochs: CountFrom0 = 10
+    teacher_rounds: CountFrom0 = 2
 
     def _train(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> _deep.Pair:
         taught = self._taught(x1, x2)
