@@ -10,7 +10,7 @@ import pytest
 import scipy.io
 import scipy.sparse
 import yaml
-from test_nuswide import make as make_nuswide
+from nuswide_files import make as make_nuswide
 
 from pipeline import datasets
 from pipeline.datasets._split_files import read_split, write_table
