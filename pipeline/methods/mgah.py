@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.methods import _deep
-from pipeline.methods._parameters import Share
+from pipeline.methods._parameters import CountFrom0, Share
 
 #: features of both views, rows paired
 Views = tuple[Tensor, Tensor]
@@ -50,7 +50,7 @@ class MGAH(_deep.TwoNetHasher):
     """
 
     epochs: int = 30
-    rounds: int = 2
+    rounds: CountFrom0 = 2
     batch_size: int = 64
     hidden: int = 1024
     lr: float = 0.01
