@@ -272,22 +272,24 @@ def draw_cost(costs: pd.DataFrame, reached: pd.Series) -> None:
     from matplotlib.transforms import Bbox
 
     known = costs[costs["method"].isin(reached.index)].sort_values("cpu")
-    look = line_styles([names.label(method) for method in known["method"]])
+    places = {
+        names.label(method): (seconds, reached[method])
+        for method, seconds in zip(known["method"], known["cpu"], strict=True)
+    }
+    look = line_styles(list(places))
     with quiet_axes():
         figure, axis = plt.subplots(figsize=(7.2, 4.2))
-        for method, seconds in zip(known["method"], known["cpu"], strict=True):
-            name = names.label(method)
-            axis.plot(seconds, reached[method], color=look[name].color, marker=look[name].marker)
+        for name, place in places.items():
+            axis.plot(*place, color=look[name].color, marker=look[name].marker)
         axis.set_xscale("log")
         axis.margins(x=0.12)
         axis.set_xlabel("CPU seconds to fit and encode 5,000 pairs, 32 bits")
         axis.set_ylabel(f"mAP@1000 on {QUALITY[0]}, {QUALITY[1]} bits")
         figure.tight_layout()
-        points = [(s, reached[m]) for m, s in zip(known["method"], known["cpu"], strict=True)]
         taken = [Bbox.from_extents(x - 5, y - 5, x + 5, y + 5)
-                 for x, y in axis.transData.transform(points)]  # fmt: skip
-        for method, seconds in zip(known["method"], known["cpu"], strict=True):
-            taken.append(_annotate(axis, names.label(method), (seconds, reached[method]), taken))
+                 for x, y in axis.transData.transform(list(places.values()))]  # fmt: skip
+        for name, place in places.items():
+            taken.append(_annotate(axis, name, place, taken))
         with atomic_write(COST_PICTURE) as part:
             figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
         plt.close(figure)

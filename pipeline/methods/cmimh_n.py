@@ -128,8 +128,8 @@ def likeness(rows: Tensor) -> Tensor:
 
 
 def largest(alike: Tensor, k: int) -> torch.return_types.topk:
-    """The k largest entries of each row (n, n), or as many as there are others."""
-    return alike.topk(min(k, len(alike) - 1), dim=1)
+    """The k largest entries of each row (m, n), or as many as there are others than itself."""
+    return alike.topk(min(k, alike.shape[1] - 1), dim=1)
 
 
 def near_level(alike: Tensor, k: int) -> float:
@@ -165,7 +165,7 @@ def nearest(both: Tensor, k: int, block: int = 1024) -> Tensor:
     for rows in torch.arange(n, device=both.device).split(block):
         alike = both[rows] @ others.T
         alike.masked_fill_(candidates == rows[:, None], -math.inf)
-        found.append(candidates[alike.topk(min(k, len(candidates) - 1), dim=1).indices])
+        found.append(candidates[largest(alike, k).indices])
     return torch.cat(found)
 
 
@@ -180,6 +180,5 @@ def joint_weights(both: Tensor, share: float, k: int) -> Tensor | None:
     k = min(k, len(both) - 1)
     if not share or k < 1:
         return None
-    alike = (both @ both.T).fill_diagonal_(-math.inf)
-    around = torch.zeros_like(alike).scatter(1, alike.topk(k, dim=1).indices, share / k)
-    return around + (1 - share) * torch.eye(len(both), device=both.device)
+    own = torch.eye(len(both), device=both.device)
+    return ((1 - share) * own).scatter(1, nearest(both, k), share / k)
